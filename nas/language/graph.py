@@ -1,0 +1,186 @@
+"""One architecture as plain data: a directed acyclic graph of Keras calls with shapes and costs.
+
+`Net` builds it: composites apply their parts, primitives emit one node each. Identities emit nothing, so they are gone by
+construction; `Graph.live` drops what no output needs. Everything that is read off an architecture (fingerprint, price, Keras
+model, source, drawing) reads this and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from nas.errors import ShapeError, UserError
+from nas.language.operation import KerasCall, OpCost, Shape
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    """One primitive operation.
+
+    Attributes:
+        name: unique in the graph, a valid Keras layer name; names say where in the space function the node comes from.
+        path: the same place as a dotted path for people, `enc0[1].conv`.
+        call: the stock Keras layer; None for an input.
+        inputs: names of the nodes it reads, in order (one name can appear twice).
+        shape: its output, without the batch axis.
+        cost: for one example.
+        commutative: the order of inputs does not matter.
+    """
+
+    name: str
+    path: str
+    call: KerasCall | None
+    inputs: tuple[str, ...]
+    shape: Shape
+    cost: OpCost
+    commutative: bool = False
+
+
+class Graph:
+    """Nodes in topological order, inputs first.
+
+    Attributes:
+        nodes: name -> Node, in an order where each node comes after those it reads.
+        inputs: names of the input nodes, in the order the network takes them.
+        outputs: names of the output nodes (one name can appear twice).
+    """
+
+    def __init__(self, nodes: Mapping[str, Node], inputs: Iterable[str], outputs: Iterable[str]):
+        self.nodes = dict(nodes)
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+
+    def live(self) -> Graph:
+        """The same network without nodes that no output needs. Inputs stay: they are part of the network's signature."""
+        needed = set(self.outputs) | set(self.inputs)
+        for node in reversed(self.nodes.values()):
+            if node.name in needed:
+                needed.update(node.inputs)
+        if len(needed) == len(self.nodes):
+            return self
+        return Graph({n: node for n, node in self.nodes.items() if n in needed}, self.inputs, self.outputs)
+
+    def networkx(self) -> Any:
+        """A `networkx.DiGraph`: node attributes `layer`, `kwargs`, `inputs`, `shape`, `macs`, `flops`, `params`, `path`, `output`."""
+        import networkx as nx
+
+        graph = nx.DiGraph(inputs=self.inputs, outputs=self.outputs)
+        for node in self.nodes.values():
+            graph.add_node(
+                node.name,
+                layer=node.call.layer if node.call else "Input",
+                kwargs=dict(node.call.kwargs) if node.call else {},
+                inputs=node.inputs,
+                shape=node.shape,
+                path=node.path,
+                output=node.name in self.outputs,
+                **dataclasses.asdict(node.cost),
+            )
+            graph.add_edges_from((source, node.name) for source in node.inputs)
+        return graph
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"Graph({len(self.nodes)} nodes, {self.inputs} -> {self.outputs})"
+
+
+class Edge(NamedTuple):
+    """An output of a node while a graph is being built."""
+
+    name: str
+    shape: Shape
+
+
+class Net:
+    """Builds a `Graph` by applying concrete operations to edges."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._scope: list[str] = []
+        self._inputs: list[str] = []
+
+    def input(self, name: str, shape: Shape) -> Edge:
+        self._nodes[name] = Node(name, name, None, (), shape, OpCost())
+        self._inputs.append(name)
+        return Edge(name, shape)
+
+    def apply(self, operation: Any, *inputs: Edge, name: str | None = None) -> Edge:
+        """Wires `operation` (None: identity) under `name`, one step deeper in the path."""
+        if operation is None:
+            return inputs[0]
+        if name is None:
+            return operation.wire(self, *inputs)
+        self._scope.append(name)
+        try:
+            return operation.wire(self, *inputs)
+        finally:
+            self._scope.pop()
+
+    def elements(self, operations: Any) -> Any:
+        """The operations of a list field, all decided here (`SpaceNet` has another answer)."""
+        return operations
+
+    def times(self, operation: Any, times: int, *inputs: Edge) -> Edge:
+        """Applies `operation` `times` times in a row."""
+        edge = inputs[0]
+        for i in range(times):
+            edge = self.apply(operation, edge, name=f"[{i}]")
+        return edge
+
+    def emit(self, operation: Any, *inputs: Edge) -> Edge:
+        """Adds one primitive node."""
+        shapes = tuple(edge.shape for edge in inputs)
+        facts = operation.__dict__.setdefault("_facts", {})  # one concrete operation serves many architectures
+        if shapes not in facts:
+            facts[shapes] = self._work_out(operation, shapes)
+        call, shape, cost = facts[shapes]
+        path, stem = _names(tuple(self._scope), call.layer)
+        name, k = stem, 1
+        while name in self._nodes:
+            name, k = f"{stem}_{k}", k + 1
+        sources = tuple(edge.name for edge in inputs)
+        self._nodes[name] = Node(name, path, call, sources, shape, cost, operation.commutative)
+        return Edge(name, shape)
+
+    def graph(self, outputs: Iterable[Edge]) -> Graph:
+        return Graph(self._nodes, self._inputs, [edge.name for edge in outputs]).live()
+
+    @property
+    def path(self) -> str:
+        """Where the operation that is being wired stands, in the user's names."""
+        return join_path(self._scope)
+
+    def _work_out(self, operation: Any, shapes: tuple[Shape, ...]) -> tuple[KerasCall, Shape, OpCost]:
+        try:
+            shape = operation.output_shape(*shapes)
+            return operation.keras(shapes, shape), shape, operation.cost(shapes, shape)
+        except UserError as error:
+            raise at_path(error, self.path) from None
+
+
+@functools.lru_cache(maxsize=65_536)
+def _names(scope: tuple[str, ...], layer: str) -> tuple[str, str]:
+    """The path of a node, and the same as a layer name that any Keras format takes."""
+    path = join_path(scope)
+    return path, re.sub(r"\W+", "_", path).strip("_").lower() or layer.lower()
+
+
+def join_path(parts: Iterable[str]) -> str:
+    """`["enc0", "[1]", "conv"]` -> `enc0[1].conv`."""
+    return "".join(part if part.startswith("[") or i == 0 else f".{part}" for i, part in enumerate(parts))
+
+
+def at_path(error: UserError, path: str) -> UserError:
+    """The same error, said to be at `path`."""
+    if error.path or not path:
+        return error
+    return type(error)(error.problem, path=path, received=error.received, expected=error.expected, hint=error.hint)
+
+
+__all__ = ["Edge", "Graph", "Net", "Node", "ShapeError", "at_path", "join_path"]
