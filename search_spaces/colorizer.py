@@ -36,7 +36,7 @@ def encoder(level: int, x: Any) -> Any:
     """Half the resolution, then perhaps a block."""
     width = 32 << level
     last = level == LEVELS - 1
-    filters = [width, width // 4, width // 2]
+    filters = [width, width // 2, 3 * width // 2]
     kernels = [1, 3] if last else [3, 5]
     x = nas.choose(
         L.Conv2D(oneof(filters), oneof(kernels), strides=2, name="strided"),
@@ -46,13 +46,13 @@ def encoder(level: int, x: Any) -> Any:
     )(x)
     x = activation("leaky", name=f"down{level}_act")(x)
     x = normalization(first=not last, name=f"down{level}_norm")(x)
-    return nas.repeat(body(width // 2), 0, 1, name=f"enc{level}")(x)
+    return nas.repeat(body(width), 0, 1, name=f"enc{level}")(x)
 
 
 def decoder(level: int, x: Any, skip: Any) -> Any:
     """Dropout, twice the resolution, the skip from the encoder merged in, then perhaps a block."""
     width = 32 << level
-    filters = [width, width // 4, width // 2]
+    filters = [width, width // 2, 3 * width // 4]
     rates = [0.5, 0.25, 0.0] if level == LEVELS - 1 else [0.0, 0.1, 0.25]
     x = L.Dropout(oneof(rates), name=f"drop{level}")(x)
     x = nas.choose(
@@ -64,7 +64,7 @@ def decoder(level: int, x: Any, skip: Any) -> Any:
     x = activation("relu", name=f"up{level}_act")(x)
     x = normalization(first=True, name=f"up{level}_norm")(x)
     x = L.Merge(oneof(["none", "add", "concat"]), project=True, name=f"skip{level}")(x, skip)
-    return nas.repeat(body(width // 4), 0, 1, name=f"dec{level}")(x)
+    return nas.repeat(body(width // 2), 0, 1, name=f"dec{level}")(x)
 
 
 def body(width: int) -> Any:
@@ -134,7 +134,7 @@ def gray_plus_residual(x: Any, gray: Any) -> Any:
 @nas.space(input=(80, 80, 1), baselines={"book": {"level2": True, "level2.level3": True}})
 def colorizer(gray: Any) -> Any:
     """Grayscale to colour, 80x80: U-shaped networks of two to four levels, with or without skips."""
-    x = nas.repeat(body(8), 0, 1, name="stem")(gray)
+    x = nas.repeat(body(16), 0, 1, name="stem")(gray)
     skips = [x]
     for level in (0, 1):
         x = encoder(level, x)

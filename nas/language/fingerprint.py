@@ -49,14 +49,21 @@ def fingerprint(graph: Graph) -> str:
 
 
 class _Vertex:
-    """A node of the rewritten graph. `sources` maps the number of each node it reads to how it is read: the positions as text."""
+    """A node of the rewritten graph.
+
+    Attributes:
+        label: the operation.
+        sources: number of each vertex it reads -> at which positions, or how often where the order does not matter.
+        outputs: at which places of the network's outputs it stands.
+        readers: number of each vertex that reads it, and how.
+    """
 
     __slots__ = ("label", "outputs", "readers", "sources")
 
     def __init__(self, label: str, sources: dict[int, str]):
         self.label = label
         self.sources = sources
-        self.outputs: list[int] = []  # at which places of the network's outputs it stands
+        self.outputs: list[int] = []
         self.readers: list[tuple[int, str]] = []
 
     def arguments(self, colours: Sequence[str]) -> str:

@@ -84,12 +84,14 @@ def _statement(node: Node, variables: dict[str, str]) -> list[str]:
 
 
 def _call(head: str, arguments: Sequence[str], sources: Sequence[str] = (), comment: str = "") -> list[str]:
-    """`head(arguments)(sources)  # comment` on one line if it fits, else broken where `ruff format` would break it."""
+    """`head(arguments)(sources)  # comment` on one line if it fits, else the comment above, else broken like `ruff format`."""
     comment = f"  # {comment}" if comment else ""
     applied = f"({_one_or_list(sources)})" if sources else ""
     opening = f"    {head}({', '.join(arguments)})"
     if _fits(opening + applied + comment):
         return [opening + applied + comment]
+    if _fits(opening + applied):
+        return [f"    {comment.strip()}", opening + applied]
     broken_head = [f"    {head}(", *_inside(arguments), "    )"]
     if not sources:
         return broken_head

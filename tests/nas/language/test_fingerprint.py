@@ -173,7 +173,7 @@ def test_every_stateless_random_layer_of_keras_is_known_as_random():
 
 
 def test_crossed_and_parallel_branches_differ():
-    """Two equal convolutions followed by two equal ones each, summed in pairs within or across: trees above tell no difference."""
+    """Two equal convolutions followed by two equal ones each, summed within or across: the trees above are alike."""
 
     def pairs(net, a, b, order):
         left, right = net.conv(a, 4), net.conv(a, 4)
@@ -246,7 +246,7 @@ def normal_form(network):
     outputs = list(network.outputs)
 
     def arguments(name):
-        call, inputs = nodes[name]
+        inputs = nodes[name][1]
         return sorted(inputs) if network.nodes[name].commutative else list(inputs)
 
     def rewrite_once():

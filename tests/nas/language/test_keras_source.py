@@ -185,3 +185,17 @@ def test_a_value_that_is_not_plain_is_refused():
     call.kwargs["units"] = {1, 2}
     with pytest.raises(SpaceError, match=r"head\[0\]: \{1, 2\} of type set cannot be written as source"):
         write_source(one_node(call))
+
+
+def test_ruff_would_format_nothing_whatever_the_length_of_a_name(tmp_path):
+    """Every way to break a line is met on the way from short to long names."""
+    for length in range(20, 60):
+        net = Sketch()
+        x = net.conv(net.input(4, 4, 1), 2, name="a" * length)
+        source = write_source(net.graph(net.concat(x, net.norm(x, name="b" * length), name="c" * length)))
+        assert max(map(len, source.splitlines())) <= 128
+        assert source.count("# 4x4x") == 3
+        (tmp_path / f"names_of_{length}.py").write_text(source)
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length=128", "--diff", tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout

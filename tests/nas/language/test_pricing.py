@@ -12,13 +12,13 @@ from nas.language.pricing import Cost, Row, itemize, price
 def test_the_books_network_by_hand():
     cost = price(book_network())
     assert cost.params == 1_106_755  # the book's model.summary()
-    # multiply-adds of the nine convolutions: output positions x kernel x channels in x channels out (transposed: input positions)
+    # multiply-adds of the nine convolutions: output (transposed: input) positions x kernel x channels in x channels out
     macs = 40 * 40 * 9 * 1 * 32 + 20 * 20 * 9 * 32 * 64 + 10 * 10 * 9 * 64 * 128 + 5 * 5 * 1 * 128 * 256
     macs += (
         5 * 5 * 9 * 256 * 256 + 10 * 10 * 9 * 256 * 128 + 20 * 20 * 9 * 128 * 64 + 40 * 40 * 9 * 64 * 32 + 80 * 80 * 9 * 32 * 3
     )
     assert cost.macs == macs
-    assert cost.flops == pytest.approx(251.0e6, rel=0.02)  # with activations, which the profiler counts otherwise
+    assert cost.flops == pytest.approx(251.0e6, rel=0.005)  # with activations, which the profiler counts otherwise
     assert cost.parameter_bytes == 4 * 1_106_755
     # The last ReLU reads and writes 80x80x32 floats
     assert cost.peak_activation_bytes == 2 * 80 * 80 * 32 * 4 == 1.5625 * 2**20

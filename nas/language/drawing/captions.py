@@ -70,10 +70,12 @@ def title_of(node: Node) -> str:
     return " ".join(words) + (f", {channels}" if channels is not None else "")
 
 
-def notes_of(node: Node, followers: Iterable[Node]) -> str:
-    """What comes after the main operation: its own activation, then the nodes that follow on the same tensor."""
+def notes_of(node: Node, before: Iterable[Node], after: Iterable[Node]) -> str:
+    """What else happens to the tensor: "BatchNorm, relu"; what comes first is said to: "after BatchNorm, relu; Dropout"."""
     own = node.call.kwargs.get("activation") if node.call and node.call.layer != "Activation" else None
-    return ", ".join([*([str(own)] if own and own != "linear" else []), *(_short_name(follower) for follower in followers)])
+    first = ", ".join(map(_short_name, before))
+    then = ", ".join([*([str(own)] if own and own != "linear" else []), *map(_short_name, after)])
+    return "; ".join(part for part in (first and f"after {first}", then) if part)
 
 
 def size_of(shape: Shape) -> str:
@@ -113,7 +115,7 @@ def _per_axis(value: Any, axes: int) -> str:
 
 _EM = {  # advance widths of DejaVu Sans, the widest of the fonts in use, rounded up
     0.40: "'ijlIJ,. /:;\\|f-t()[]!",
-    0.53: "r\"*_`sz?",
+    0.53: 'r"*_`sz?',
     0.62: "cLkFvxyPaoTYe",
     0.70: "bdghnpquES0123456789${}KAVBRXZC",
     0.80: "UHNDGO&Q",

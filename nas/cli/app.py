@@ -1,0 +1,35 @@
+"""The command tree, and how it ends: one message and an exit code, never a traceback for a user's mistake."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from nas.errors import UserError
+
+app = typer.Typer(
+    name="nas",
+    help="Espalier: search for the best network under a latency limit, in a space whose every architecture is known to build.",
+    epilog="First steps:  nas check colorizer   then   nas search colorizer --data photos --at-most latency_ms=book --full",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; exits with 0 (success), 2 (a user's mistake), 130 (interrupted) or 1 (a failure)."""
+    from nas.cli import search, spaces, studies, training  # each registers its commands on `app`
+
+    for module in (spaces, search, studies, training):
+        module.register(app)
+    try:
+        app(args=arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

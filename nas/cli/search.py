@@ -1,0 +1,81 @@
+"""`nas search` and `nas resume`: the main job, begun and continued."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from nas.cli.common import AtMostOption, DirectoryArgument, SeedOption, SpaceArgument, console, read_limits, say_interrupted
+from nas.errors import StudyError
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(search)
+    app.command()(resume)
+
+
+def search(
+    space: SpaceArgument,
+    data: Annotated[str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")] = "photos",
+    controller: Annotated[str, typer.Option("--controller", help="random, evolution or reinforce.")] = "evolution",
+    trials: Annotated[int, typer.Option("--trials", help="Finished trials in all, those of earlier runs included.")] = 24,
+    workers: Annotated[int, typer.Option("--workers", help="Trials evaluated at a time.")] = 2,
+    at_most: AtMostOption = None,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="The study's directory.")] = "runs/search",
+    seed: SeedOption = 0,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of a trial's proxy training.")] = 3,
+    full: Annotated[bool, typer.Option("--full", help="Then tune, train fully and export the winner.")] = False,
+    tune_trials: Annotated[int, typer.Option("--tune-trials", min=1, help="With --full: tuning trials.")] = 6,
+    tune_epochs: Annotated[int, typer.Option("--tune-epochs", min=1, help="With --full: epochs of a tuning trial.")] = 6,
+    train_epochs: Annotated[int, typer.Option("--train-epochs", min=1, help="With --full: epochs of full training.")] = 24,
+) -> None:
+    """Searches a space for the network with the lowest validation error within limits, and writes report.html.
+
+    Every finished trial is kept as it ends: after Ctrl-C, a crash or a power cut, `nas resume DIR` continues.
+
+    Example: nas search colorizer --data photos --at-most latency_ms=book --trials 24 --full --out runs/first
+    """
+    from nas.cli.job import JobSettings
+
+    settings = JobSettings(
+        space=space,
+        data=data,
+        controller=controller,
+        trials=trials,
+        workers=workers,
+        seed=seed,
+        limits=read_limits(at_most),
+        proxy_epochs=epochs,
+        full=full,
+        tune_trials=tune_trials,
+        tune_epochs=tune_epochs,
+        train_epochs=train_epochs,
+    )
+    _run(settings, out)
+
+
+def resume(
+    directory: DirectoryArgument,
+    trials: Annotated[int | None, typer.Option("--trials", help="Another total of trials.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Another number of workers.")] = None,
+) -> None:
+    """Continues an interrupted search (and what follows it) with the same random stream."""
+    import nas
+    from nas.cli.job import JobSettings
+
+    notes = nas.Study.open(directory).notes
+    if "job" not in notes:
+        raise StudyError("not begun by `nas search`", path=directory, hint="Run the script that made it again: nas.Study continues by itself")
+    changes = {k: v for k, v in (("trials", trials), ("workers", workers)) if v is not None}
+    _run(dataclasses.replace(JobSettings.from_json(notes["job"]), **changes), directory)
+
+
+def _run(settings: object, directory: str) -> None:
+    from nas.cli.job import Job
+
+    try:
+        Job(settings, directory, console()).run()  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        raise say_interrupted(f"nas resume {directory}") from None

@@ -1,0 +1,146 @@
+"""`nas spaces`, `nas check`, `nas cost`, `nas show`: what a space is, before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.common import AtMostOption, JsonOption, SeedOption, SpaceArgument, console, find_space, print_json, read_limits
+from nas.errors import UserError
+from nas.study.report.facts import quantity
+
+IndexOption = Annotated[int | None, typer.Option("--index", help="The architecture of this number.")]
+BaselineOption = Annotated[str | None, typer.Option("--baseline", help="A named point of the space, e.g. book.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (spaces, check, cost, show):
+        app.command()(command)
+
+
+def spaces(as_json: JsonOption = False) -> None:
+    """Lists the prebuilt spaces with their sizes and sources."""
+    import search_spaces
+
+    rows = [_describe(search_spaces.get(name)) for name in search_spaces.NAMES]
+    if as_json:
+        print_json(rows)
+        return
+    from rich.table import Table
+
+    table = Table("space", "points", "decisions", "input", "output", "what it is", box=None)
+    for row in rows:
+        table.add_row(
+            row["name"], quantity(row["size"]), str(row["decisions"]), str(row["input"]), str(row["output"]), row["description"]
+        )
+    console().print(table)
+
+
+def _describe(space: Any) -> dict[str, Any]:
+    return {
+        "name": space.name,
+        "reference": space.reference,
+        "size": space.size,
+        "decisions": len(space.genome.slots),
+        "input": space.input_shape,
+        "output": space.output_shape,
+        "baselines": list(space.baselines),
+        "description": space.description.splitlines()[0] if space.description else "",
+    }
+
+
+def check(
+    space: SpaceArgument,
+    at_most: AtMostOption = None,
+    samples: Annotated[int, typer.Option("--samples", min=10, help="Random architectures priced to describe the space.")] = 1000,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Says what a space is: exact size, whether all of it builds, what its architectures cost, how many meet a limit.
+
+    Example: nas check colorizer --at-most flops=100e6
+    """
+    from nas.cli.preflight import describe_space, print_description
+
+    report = describe_space(find_space(space), read_limits(at_most), samples=samples, seed=seed)
+    if as_json:
+        print_json(report)
+    else:
+        print_description(report, console())
+
+
+def cost(
+    space: SpaceArgument,
+    index: IndexOption = None,
+    baseline: BaselineOption = None,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="This many random architectures.")] = None,
+    items: Annotated[bool, typer.Option("--items", help="One row for each operation.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Prices architectures: FLOPs (one multiply-add is two), MACs, parameters, peak activation memory.
+
+    Example: nas cost colorizer --baseline book --items
+    """
+    import dataclasses
+
+    from nas.language.pricing import itemize
+
+    chosen = _choose(find_space(space), index, baseline, sample, seed)
+    rows = [{"index": a.index, "fingerprint": a.fingerprint} | dataclasses.asdict(a.cost()) for a in chosen]
+    details = [[row._asdict() for row in itemize(a.network)] if items else [] for a in chosen]
+    if as_json:
+        print_json([row | ({"operations": detail} if items else {}) for row, detail in zip(rows, details, strict=True)])
+        return
+    from rich.table import Table
+
+    table = Table("architecture", "FLOPs", "MACs", "parameters", "peak activations", box=None)
+    for row in rows:
+        peak = quantity(row["peak_activation_bytes"], "bytes")
+        table.add_row(row["fingerprint"][:12], quantity(row["flops"]), quantity(row["macs"]), f"{row['params']:,}", peak)
+    console().print(table)
+    for detail in details if items else ():
+        listing = Table("operation", "layer", "output", "FLOPs", "parameters", box=None)
+        for item in detail:
+            size = "x".join(map(str, item["shape"]))
+            listing.add_row(item["path"], item["layer"], size, f"{item['flops']:,}", f"{item['params']:,}")
+        console().print(listing)
+
+
+def show(
+    space: SpaceArgument,
+    index: IndexOption = None,
+    baseline: BaselineOption = None,
+    seed: SeedOption = 0,
+    out: Annotated[str, typer.Option("--out", help="Where the picture goes: .svg or .png.")] = "architecture.svg",
+    source: Annotated[bool, typer.Option("--source", help="Print the network as standalone Keras source instead.")] = False,
+) -> None:
+    """Draws an architecture (by index, baseline, or a random one), or prints its Keras source."""
+    architecture = _choose(find_space(space), index, baseline, 1, seed)[0]
+    if source:
+        print(architecture.source())
+        return
+    from nas.language.drawing import draw_png
+
+    path = Path(out)
+    if path.suffix not in (".svg", ".png"):
+        raise UserError(f"{path.suffix or 'no suffix'} is not a picture format", path="--out", received=out, expected=".svg or .png")
+    title = f"{architecture.space.name} {baseline or architecture.fingerprint[:12]}"
+    try:
+        if path.suffix == ".svg":
+            path.write_text(architecture.draw(title))
+        else:
+            draw_png(architecture.network, str(path), title)
+    except OSError as error:
+        raise UserError(f"cannot write there ({error.strerror})", path=str(path), hint="Choose another --out") from None
+    console().print(str(path))
+
+
+def _choose(space: Any, index: int | None, baseline: str | None, sample: int | None, seed: int) -> list[Any]:
+    if index is not None:
+        return [space.architecture(index)]
+    if baseline is not None:
+        return [space.baselines[baseline]]
+    return space.sample(seed, n=sample or 1)

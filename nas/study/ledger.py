@@ -1,0 +1,242 @@
+"""Trials and the controller's memory, moving in step with the store.
+
+The controller is event-sourced: what it was asked and told is journalled in order. A study taken up again restores the latest
+snapshot of the controller and asks and tells it the rest anew; a deterministic controller then proposes what is stored, which
+is verified. So grouping commits never changes what a study computes: a tail that was not committed happens again the same way.
+
+Snapshots cost as much as the controller remembers; they are taken at geometrically growing distances, so that all of them
+together stay linear in the number of trials.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nas.errors import StudyError, UserError
+from nas.study.evaluation import Verdict
+from nas.study.interfaces import Controller
+from nas.study.store import Event, Store, trial_from_json, trial_to_json
+from nas.study.trial import Trial
+
+if TYPE_CHECKING:
+    from nas.language.architecture import Architecture
+
+SNAPSHOT_FIRST = 64  # journal entries before the first snapshot, and at least between two
+SNAPSHOT_GROWTH = 0.5  # the next one after half as many entries again: at most a third of the journal is replayed
+
+
+class Asked(NamedTuple):
+    """What the controller proposed: trials to evaluate, and how many proposals were equal to known trials."""
+
+    new: list[tuple[Trial, Architecture]]
+    repeats: int
+    waiting: int  # of the repeats, those whose trial is not finished
+
+
+def trial_seed(study_seed: int, trial_id: int) -> int:
+    """The seed of everything random in a trial: 31 bits, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(f"{study_seed}/{trial_id}".encode()).digest()[:4], "big") >> 1
+
+
+class Ledger:
+    """The trials of a study by id, kept equal to the store.
+
+    Args:
+        controller: set up for the space, otherwise untouched.
+        seed: the study's.
+        keep_snapshots: False where nothing outlives the process.
+    """
+
+    def __init__(self, controller: Controller, seed: int, keep_snapshots: bool = True):
+        self.controller, self.seed = controller, seed
+        self.trials: dict[int, Trial] = {}
+        self.finished = 0
+        self._keep_snapshots = keep_snapshots
+        self._store: Store | None = None
+        self._seq: int | None = None
+        self._snapshot_seq = 0
+        self._ids: dict[str, int] = {}
+        self._warm: set[str] = set()
+
+    # -- opening -----------------------------------------------------------------------------------------------------------
+
+    def attach(self, store: Store) -> None:
+        """Takes a store to write to; the first time, its trials and the controller's memory are taken up.
+
+        Raises:
+            StudyError: the controller does not propose again what is stored, or the store went on without this object.
+        """
+        self._store = store
+        if self._seq is None:
+            self._take_up(store)
+        elif self._seq != store.last_seq():
+            raise StudyError("the study went on elsewhere", path=str(store.directory), hint="Make the Study object again")
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a store was taken: until then `trials` is empty."""
+        return self._seq is not None
+
+    def _take_up(self, store: Store) -> None:
+        self.trials = {t.id: t for t in store.trials()}
+        self._ids = {t.fingerprint: t.id for t in self.trials.values()}
+        self.finished = sum(t.is_finished for t in self.trials.values())
+        snapshot = store.snapshot()
+        if snapshot is None:
+            self._snapshot(0)
+            snapshot = (0, None)
+        else:
+            with _explained("its stored state is not one it can take up"):
+                self.controller.restore(snapshot[1])
+        self._snapshot_seq = snapshot[0]
+        for event in store.events(after=self._snapshot_seq):
+            self._replay(event)
+        for event in store.events(kind="warm"):
+            self._warm |= {t["fingerprint"] for t in event.payload}
+        self._seq = store.last_seq()
+        for trial in [t for t in self.trials.values() if t.state == "running"]:
+            self.requeue(trial)
+
+    def _replay(self, event: Event) -> None:
+        with _explained(f"it fails at step {event.seq} of the journal"):
+            if event.kind == "ask":
+                self._verify(event, self.controller.ask(event.payload["n"]))
+            elif event.kind == "tell":
+                self.controller.tell([self.trials[i] for i in event.payload])
+            else:
+                self.controller.tell([trial_from_json(t) for t in event.payload])
+
+    def _verify(self, event: Event, architectures: Sequence[Architecture]) -> None:
+        stored = [self.trials[i] for i in event.payload["ids"]]
+        # Decisions first: they are at hand, while a fingerprint costs milliseconds. A repeat can be equal with other decisions.
+        new = set(event.payload["new"])
+        same = len(architectures) == len(stored) and all(
+            plain(a.decisions) == t.decisions or (t.id not in new and a.fingerprint == t.fingerprint)
+            for a, t in zip(architectures, stored, strict=True)
+        )
+        if not same:
+            raise StudyError(
+                f"{type(self.controller).__name__} does not propose again what is stored (step {event.seq} of the journal, "
+                f"trials {', '.join(map(str, event.payload['ids'])) or 'none'})",
+                path="controller",
+                hint="The controller has changed, or is not deterministic: start a new directory and warm-start it",
+            )
+
+    # -- steps -------------------------------------------------------------------------------------------------------------
+
+    def ask(self, n: int) -> Asked:
+        """Asks the controller; new architectures become queued trials, known ones are answered from the store."""
+        architectures = self.controller.ask(n)
+        ids: list[int] = []
+        new: list[tuple[Trial, Architecture]] = []
+        repeated: dict[int, Trial] = {}
+        known: dict[str, int] = {}
+        for architecture in architectures:
+            fingerprint = architecture.fingerprint
+            found = self._ids.get(fingerprint) or known.get(fingerprint)
+            if found is None:
+                found = len(self.trials) + len(new) + 1
+                known[fingerprint] = found
+                seed = trial_seed(self.seed, found)
+                new.append((Trial(found, plain(architecture.decisions), fingerprint, seed=seed), architecture))
+            elif found in self.trials:
+                repeated[found] = self.trials[found]
+            ids.append(found)
+        for trial, _ in new:
+            self.store.add_trial(trial)
+        self._append("ask", {"n": n, "ids": ids, "new": [trial.id for trial, _ in new]})
+        self._ids |= known
+        self.trials |= {trial.id: trial for trial, _ in new}
+        finished = [t for t in repeated.values() if t.is_finished]
+        if finished:
+            self._append("tell", [t.id for t in finished])
+            self.controller.tell(finished)
+        self._snapshot_if_due()
+        repeats = len(architectures) - len(new)
+        return Asked(new, repeats, len(repeated) - len(finished))
+
+    def start(self, trial: Trial) -> Trial:
+        """The trial is being evaluated from now on."""
+        return self._put(dataclasses.replace(trial, state="running", started=time.time()))
+
+    def requeue(self, trial: Trial) -> Trial:
+        """The trial was not finished: it will be evaluated again, with the same id and seed."""
+        return self._put(dataclasses.replace(trial, state="queued", started=None, worker=""))
+
+    def finish(self, trial: Trial, verdict: Verdict, worker: str) -> Trial:
+        """Writes a verdict down and tells the controller."""
+        trial = dataclasses.replace(trial, state=verdict.state, measurements=dict(verdict.measurements), reason=verdict.reason)
+        trial = self._put(dataclasses.replace(trial, finished=time.time(), worker=worker))
+        self.finished += 1
+        self._append("tell", [trial.id])
+        self.controller.tell([trial])
+        self._snapshot_if_due()
+        return trial
+
+    def warm_start(self, trials: Sequence[Trial]) -> None:
+        """Tells the controller finished trials of other studies, each fingerprint once however often this is said."""
+        fresh = list({t.fingerprint: t for t in trials if t.is_finished and t.fingerprint not in self._warm}.values())
+        if fresh:
+            self._append("warm", [trial_to_json(t) for t in fresh])
+            self._warm |= {t.fingerprint for t in fresh}
+            self.controller.tell(fresh)
+
+    def queued(self) -> list[Trial]:
+        """Trials that wait for evaluation, by id."""
+        return [t for t in self.trials.values() if t.state == "queued"]
+
+    @property
+    def store(self) -> Store:
+        assert self._store is not None, "attach a store first"
+        return self._store
+
+    def _put(self, trial: Trial) -> Trial:
+        self.store.update_trial(trial)
+        self.trials[trial.id] = trial
+        return trial
+
+    def _append(self, kind: str, payload: Any) -> None:
+        assert self._seq is not None
+        self.store.append(self._seq + 1, kind, payload)
+        self._seq += 1
+
+    def _snapshot_if_due(self) -> None:
+        assert self._seq is not None
+        if self._keep_snapshots and self._seq - self._snapshot_seq >= max(SNAPSHOT_FIRST, SNAPSHOT_GROWTH * self._snapshot_seq):
+            self._snapshot(self._seq)
+
+    def _snapshot(self, seq: int) -> None:
+        try:
+            self.store.put_snapshot(seq, self.controller.state())
+        except (TypeError, ValueError) as error:
+            name = f"{type(self.controller).__name__}.state()"
+            raise StudyError(f"{name} is not plain JSON ({error})", path="controller") from error
+        self._snapshot_seq = seq
+
+
+def plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Decisions as they are after storing (tuples become lists), so that a resumed study sees the same."""
+    return json.loads(json.dumps(value))
+
+
+class _explained:
+    """Turns what a controller raises while it is taken up into a StudyError."""
+
+    def __init__(self, problem: str):
+        self._problem = problem
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, UserError):
+            raise StudyError(
+                f"the study cannot be taken up: {self._problem} ({type(error).__name__}: {error})",
+                path="controller",
+                hint="Use the controller and settings the study was made with",
+            ) from error

@@ -1,0 +1,161 @@
+"""The loop of a study: ask, evaluate, write down, tell.
+
+Trials that an earlier process left unfinished go first, with their id and seed. Then the controller is asked as slots fall
+free. What ends the loop early (Ctrl-C, a mistake of configuration, an error in the controller) puts running trials back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from nas.errors import StudyError, UserError
+from nas.study.events import Outcome, StudyEvent, StudyProgress, TrialFinished, TrialStarted
+from nas.study.interrupts import Interrupts
+from nas.study.ledger import Ledger
+from nas.study.objective import Objective
+from nas.study.results import better
+from nas.study.trial import Trial
+from nas.study.workers import Answer
+
+if TYPE_CHECKING:
+    from nas.language.architecture import Architecture
+
+REPEATS_IN_A_ROW = 1000  # a controller that proposes only known architectures this often has nothing more to say
+
+
+class Runner(Protocol):
+    """Evaluates up to `slots` trials at a time (see `nas.study.workers`)."""
+
+    slots: int
+
+    def submit(self, trial: Trial, architecture: Architecture | None) -> None: ...
+    def wait(self, settle: Callable[[], None]) -> list[Answer]: ...
+
+
+class Loop:
+    """One run of a study.
+
+    Args:
+        ledger: attached to the store.
+        runner: where evaluators run.
+        wanted: finished trials there shall be, earlier runs included.
+        objective: by which the best trial is told.
+        interrupts: holds Ctrl-C back within a step.
+        on_event: hears what happens, after it is durable.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        runner: Runner,
+        wanted: int,
+        objective: Objective,
+        interrupts: Interrupts,
+        on_event: Callable[[StudyEvent], None] | None,
+    ):
+        self._ledger, self._runner, self._wanted, self._objective = ledger, runner, wanted, objective
+        self._interrupts, self._on_event = interrupts, on_event
+        self._queue = deque(ledger.queued())
+        self._running: dict[int, Trial] = {}
+        self._unsent: list[StudyEvent] = []
+        self._repeats = self._repeats_in_a_row = 0
+        self._best: Trial | None = None
+        for trial in ledger.trials.values():
+            self._best = better(self._best, trial, objective)
+
+    def run(self) -> Outcome:
+        """Runs until enough trials are finished or the controller has nothing new.
+
+        Raises:
+            UserError: an evaluator showed a mistake of configuration.
+            KeyboardInterrupt: Ctrl-C. Running trials are back in the queue, everything finished is committed.
+        """
+        try:
+            while self._ledger.finished < self._wanted:
+                self._interrupts.check()
+                self._fill()
+                if not self._running:
+                    break
+                self._take(self._runner.wait(self._commit))
+            self._commit()
+        except BaseException as error:
+            self._return_running(error)
+            raise
+        return self._outcome()
+
+    def _return_running(self, error: BaseException) -> None:
+        """Puts running trials back into the queue and commits, as far as the disk still takes it."""
+        try:
+            for trial in self._running.values():
+                self._ledger.requeue(trial)
+            self._commit()
+        except StudyError as failure:
+            error.add_note(f"The last moments before this could not be stored: {failure}")
+
+    def _fill(self) -> None:
+        """Puts a trial into each free slot, as far as there are any to be had."""
+        while free := self._free():
+            if self._queue:
+                self._start(self._queue.popleft(), None)
+                continue
+            if self._repeats_in_a_row >= REPEATS_IN_A_ROW:
+                return
+            asked = self._ledger.ask(free)
+            self._repeats += asked.repeats
+            self._repeats_in_a_row = 0 if asked.new else self._repeats_in_a_row + asked.repeats
+            for trial, architecture in asked.new:
+                if self._free():
+                    self._start(trial, architecture)
+                else:  # it gave more than it was asked for
+                    self._queue.append(trial)
+            self._commit_if_due()
+            if not asked.new and (not asked.repeats or asked.waiting):
+                return  # nothing to propose, or nothing until a running trial finishes
+            self._interrupts.check()
+
+    def _free(self) -> int:
+        wanted = self._wanted - self._ledger.finished - len(self._running)
+        return max(0, min(self._runner.slots - len(self._running), wanted))
+
+    def _start(self, trial: Trial, architecture: Architecture | None) -> None:
+        trial = self._ledger.start(trial)
+        self._running[trial.id] = trial
+        self._unsent.append(TrialStarted(trial))
+        self._runner.submit(trial, architecture)
+
+    def _take(self, answers: list[Answer]) -> None:
+        mistakes = []
+        for trial, verdict, worker in answers:
+            if isinstance(verdict, UserError):
+                mistakes.append(verdict)
+                continue
+            del self._running[trial.id]
+            finished = self._ledger.finish(trial, verdict, worker)
+            self._best = better(self._best, finished, self._objective)
+            self._unsent.append(TrialFinished(finished))
+            self._unsent.append(StudyProgress(self._ledger.finished, self._wanted, len(self._running), self._best))
+        if mistakes:
+            raise mistakes[0]
+        self._commit_if_due()
+
+    def _commit_if_due(self) -> None:
+        if self._ledger.store.is_due:
+            self._commit()
+
+    def _commit(self) -> None:
+        self._ledger.store.commit()
+        events, self._unsent = self._unsent, []
+        for event in events:
+            if self._on_event is not None:
+                self._on_event(event)
+
+    def _outcome(self) -> Outcome:
+        finished = self._ledger.finished
+        if finished >= self._wanted:
+            return Outcome("reached", finished, self._repeats, f"{finished} trials are finished.")
+        why = "the controller proposes nothing more"
+        if self._repeats_in_a_row >= REPEATS_IN_A_ROW:
+            why = f"the controller proposed {self._repeats_in_a_row} known architectures in a row"
+        return Outcome("exhausted", finished, self._repeats, f"{finished} of {self._wanted} trials are finished: {why}.")

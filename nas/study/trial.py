@@ -1,0 +1,101 @@
+"""What was found: measurements with their unit, device and spread, and the trial that carries them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from nas.study.objective import Constraint, Objective
+
+State = Literal["queued", "running", "completed", "infeasible", "failed", "stopped"]
+"""queued: asked, not begun. running: claimed by a worker. completed: every evaluator answered and every constraint holds.
+infeasible: a constraint is broken or an evaluator refused, with the reason. failed: an exception, with its traceback.
+stopped: ended before its time (early stopping)."""
+
+FINISHED: tuple[State, ...] = ("completed", "infeasible", "failed", "stopped")
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """One number and what it takes to trust it.
+
+    Attributes:
+        value: the number.
+        unit: its unit (`ms`, `bytes`, `FLOPs`, `` for a pure number).
+        device: what it was measured on, or "" for arithmetic.
+        runtime: with which runtime and settings.
+        spread: standard deviation or half-width over repeats, in the same unit; None: measured once.
+        n: how many repeats.
+    """
+
+    value: float
+    unit: str = ""
+    device: str = ""
+    runtime: str = ""
+    spread: float | None = None
+    n: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what differs from the defaults; NaN and infinities as strings, so that any JSON reader takes it."""
+        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
+        if not math.isfinite(self.value):
+            out["value"] = repr(self.value)
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Measurement:
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: v for k, v in data.items() if k in known} | {"value": float(data["value"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One architecture's way through a study.
+
+    Attributes:
+        id: from 1, in the order of asking.
+        decisions: name -> chosen value, for the active decisions (plain JSON).
+        fingerprint: equal for architectures that compute the same function family.
+        state: see `State`.
+        measurements: metric -> Measurement, as far as evaluation came.
+        seed: the seed of everything random in its evaluation.
+        reason: why it is infeasible, failed or stopped.
+        started, finished: seconds since the epoch; None where it has not happened.
+        worker: which process evaluated it.
+    """
+
+    id: int
+    decisions: Mapping[str, Any]
+    fingerprint: str
+    state: State = "queued"
+    measurements: Mapping[str, Measurement] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    reason: str = ""
+    started: float | None = None
+    finished: float | None = None
+    worker: str = ""
+
+    def value(self, metric: str) -> float:
+        """The value of a metric; NaN where it was not measured."""
+        found = self.measurements.get(metric)
+        return found.value if found else math.nan
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in FINISHED
+
+
+def rank_key(trial: Trial, objective: Objective, constraints: Sequence[Constraint]) -> tuple[int, float]:
+    """A sort key, larger is better: completed trials by objective, then infeasible by how little they violate, then failed.
+
+    Deb et al. 2002, constrained domination: feasible before infeasible, less violation before more.
+    """
+    value = trial.value(objective.metric)
+    if trial.state == "completed" and not math.isnan(value):
+        return 2, objective.score(value)
+    if trial.state == "infeasible":
+        violations = [c.violation(trial.value(c.metric)) for c in constraints if c.metric in trial.measurements]
+        return 1, -sum(violations) if violations and sum(violations) else -math.inf
+    return 0, 0.0
