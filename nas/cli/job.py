@@ -257,7 +257,7 @@ class Job:
             "loss": tuning.Categorical(["mse"]),
         }
         command = [sys.executable, "-m", "trainer.task", f"--data={self.settings.data}", f"--architecture={architecture}"]
-        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}"]
+        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--formats=keras"]
         with self._progress("Tuning", self.settings.tune_trials) as advance:
             result = tuning.tune(
                 command,

@@ -56,7 +56,7 @@ def _walk(value: Any, identity: str, name: str) -> Iterator[Named]:
     """Decisions below `value`, whose DNASpec id is `identity` and whose name is `name`."""
     if isinstance(value, pg.hyper.Choices):
         labels = option_labels(value)
-        many = value.num_choices > 1 or isinstance(value, pg.hyper.ManyOf)
+        many = value.num_choices > 1
         for k in range(value.num_choices):
             own_id, own_name = (f"{identity}[{k}]", f"{name}[{k}]") if many else (identity, name)
             yield own_id, own_name, labels

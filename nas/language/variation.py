@@ -100,8 +100,9 @@ def _draw(space: Space, points: np.ndarray, columns: np.ndarray, rng: np.random.
         for p, (slot, spaces) in enumerate(zip(unit.slots, unit.inner, strict=True)):
             columns[slot, points] = drawn[:, p]
             for option, inner in enumerate(spaces):
-                if inner:
-                    _draw(inner, points[drawn[:, p] == option], columns, rng)
+                chosen = points[drawn[:, p] == option] if inner else points[:0]
+                if chosen.size:
+                    _draw(inner, chosen, columns, rng)
 
 
 def _mutate_slot(program: Program, values: Values, i: int, rng: np.random.Generator) -> None:

@@ -111,7 +111,9 @@ class Database:
         if self._broken:
             raise StudyError("writing has failed before", path=str(self.directory), hint="Mend the disk and resume the study")
         if self._connection.in_transaction:
+            self._broken = True
             self.rows("COMMIT")
+            self._broken = False
 
     def close(self) -> None:
         """Ends the connection and the lock; forgets what was not committed."""

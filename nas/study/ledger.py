@@ -69,13 +69,14 @@ class Ledger:
         """Takes a store to write to; the first time, its trials and the controller's memory are taken up.
 
         Raises:
-            StudyError: the controller does not propose again what is stored, or the store went on without this object.
+            StudyError: the controller does not propose again what is stored, or another process went on with it since.
         """
         self._store = store
         if self._seq is None:
             self._take_up(store)
         elif self._seq != store.last_seq():
-            raise StudyError("the study went on elsewhere", path=str(store.directory), hint="Make the Study object again")
+            problem = "the stored study is not where this object left it"
+            raise StudyError(problem, path=str(store.directory), hint="Make the Study object again")
 
     @property
     def is_attached(self) -> bool:

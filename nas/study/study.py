@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from nas.language.architecture import Architecture
     from nas.language.space import SearchSpace
 
-TASKS_PER_WORKER = 25  # TensorFlow leaks about 34 MB a fit: a worker stays below 1 GB of it
-
 
 class Study:
     """A search and its results. Making one writes nothing; `run` does.
@@ -107,7 +105,7 @@ class Study:
         timeout_s: float | None = None,
         on_event: Callable[[StudyEvent], None] | None = None,
         progress: bool = False,
-        tasks_per_worker: int = TASKS_PER_WORKER,
+        tasks_per_worker: int | None = None,
     ) -> Outcome:
         """Searches until `trials` trials are finished, those of earlier runs included.
 
@@ -117,7 +115,7 @@ class Study:
             timeout_s: seconds after which a trial's worker is ended and the trial has failed.
             on_event: hears TrialStarted, TrialFinished and StudyProgress, each once it is durable.
             progress: show a progress bar.
-            tasks_per_worker: trials after which a worker process is replaced.
+            tasks_per_worker: trials after which a worker process is replaced; None: when its memory has grown by 1 GiB.
 
         Returns:
             How it ended: enough trials, or the controller has nothing new to propose.
@@ -130,7 +128,8 @@ class Study:
         """
         wanted = _whole(trials, "trials", least=1)
         workers = _whole(workers, "workers", least=1)
-        tasks_per_worker = _whole(tasks_per_worker, "tasks_per_worker", least=1)
+        if tasks_per_worker is not None:
+            _whole(tasks_per_worker, "tasks_per_worker", least=1)
         if timeout_s is not None and not (isinstance(timeout_s, int | float) and timeout_s > 0):
             raise UserError(f"{timeout_s!r} does not do", path="timeout_s", received=timeout_s, expected="seconds or None")
         in_process = workers == 1 and timeout_s is None and not self._chain.isolated

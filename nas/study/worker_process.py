@@ -54,8 +54,13 @@ def greet() -> int:
     return os.getpid()
 
 
-def evaluate(decisions: dict[str, Any], fingerprint: str, seed: int) -> Verdict | UserError:
-    """One trial. A mistake is returned, not raised, so that it crosses to the parent only if it can be pickled."""
+def evaluate(decisions: dict[str, Any], fingerprint: str, seed: int) -> tuple[Verdict | UserError, int]:
+    """One trial; also the memory this process holds afterwards, in bytes."""
+    return _judge(decisions, fingerprint, seed), resident_bytes()
+
+
+def _judge(decisions: dict[str, Any], fingerprint: str, seed: int) -> Verdict | UserError:
+    """A mistake is returned, not raised, so that it crosses to the parent only if it can be pickled."""
     if _problem is not None:
         return _problem
     assert _tools is not None
@@ -68,6 +73,17 @@ def evaluate(decisions: dict[str, Any], fingerprint: str, seed: int) -> Verdict 
         except Exception:
             return StudyError(str(error).removesuffix("."))
         return error
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now; where the system does not say, the most it ever held."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def _end_with(parent: int) -> None:

@@ -3,8 +3,8 @@
 `InlineRunner` calls them here: for evaluators that are plain arithmetic. `PoolRunner` keeps one pebble pool of one process for
 each trial in flight: a worker that dies takes only its own trial with it, and a pool that broke is replaced. (In one shared
 pool a death between trials aborts everybody's, and one while sending leaves a lock taken that the others wait for.) Workers are
-started with `spawn`, since TensorFlow does not survive a fork; each sets up space and evaluators once and ends after
-`tasks_per_worker` trials, since TensorFlow leaks about 34 MB a fit.
+started with `spawn`, since TensorFlow does not survive a fork; each sets up space and evaluators once. TensorFlow leaks about
+34 MB a fit, so a process that has grown is replaced; one that has not goes on, since a new one takes seconds of imports.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nas.language.architecture import Architecture
     from nas.language.space import SearchSpace
 
+GROWTH_BYTES = 2**30  # a worker that has grown by this since its first trial is replaced: about 30 fits
 VANISHED_S = 1.0  # how long a process may be gone before its unanswered trial counts as lost
 
 
@@ -87,7 +88,7 @@ class PoolRunner:
         payload: from `pack`.
         workers: trials in flight.
         timeout_s: seconds for one trial; None: no limit.
-        tasks_per_worker: trials after which a process is replaced.
+        tasks_per_worker: trials after which a process is replaced; None: when it has grown by `GROWTH_BYTES`.
         logs: directory for the output of workers, `worker-PID.log`; None leaves it on the terminal.
         interrupts: lets Ctrl-C end a wait.
 
@@ -100,7 +101,7 @@ class PoolRunner:
         *,
         workers: int,
         timeout_s: float | None,
-        tasks_per_worker: int,
+        tasks_per_worker: int | None,
         logs: Path | None,
     ):
         self.slots = workers
@@ -116,6 +117,9 @@ class PoolRunner:
         Raises:
             StudyError: something cannot be sent to another process; names it.
         """
+        hint = "Define it at the top of a module or script instead of inside a function"
+        if not chain.isolated:
+            hint += ", or use workers=1 without timeout_s"
         for what, thing in [("the space", space), *((f"evaluator {e.name}", e) for e in chain.evaluators)]:
             try:
                 pickle.dumps(thing)
@@ -124,7 +128,7 @@ class PoolRunner:
                     f"{what} cannot be sent to a worker process ({error})",
                     path="workers",
                     received=thing,
-                    hint="Use workers=1 without timeout_s, or define it at the top of a module instead of inside a function",
+                    hint=hint,
                 ) from error
         return pickle.dumps((space, chain, fidelity))
 
@@ -149,8 +153,7 @@ class PoolRunner:
     def close(self) -> None:
         """Ends all workers at once, busy or not."""
         for slot in self._slots:
-            if slot.pool is not None:
-                slot.pool.stop()  # all of them first: a busy one can take seconds to go
+            slot.ask_to_end()  # all of them first: each can take seconds to go
         for slot in self._slots:
             slot.end()
 
@@ -158,7 +161,7 @@ class PoolRunner:
 class _Slot:
     """One worker process with what it is doing. The process starts with the first trial."""
 
-    def __init__(self, setup: tuple, tasks_per_worker: int):
+    def __init__(self, setup: tuple, tasks_per_worker: int | None):
         self._setup, self._tasks_per_worker = setup, tasks_per_worker
         self.pool: ProcessPool | None = None
         self.trial: Trial | None = None
@@ -168,7 +171,7 @@ class _Slot:
 
         self.pool = ProcessPool(
             max_workers=1,
-            max_tasks=self._tasks_per_worker + 1,  # the first is the greeting
+            max_tasks=self._tasks_per_worker + 1 if self._tasks_per_worker else 0,  # the first is the greeting; 0: no limit
             initializer=worker_process.set_up,
             initargs=self._setup,
             context=multiprocessing.get_context("spawn"),
@@ -179,10 +182,18 @@ class _Slot:
     def _greet(self, pool: ProcessPool) -> None:
         """The first task of each process: says its pid."""
         self._greeting = pool.schedule(worker_process.greet)
-        self._tasks = 0
+        self._tasks = self._first_bytes = 0
+
+    def ask_to_end(self) -> None:
+        """Begins to end the process."""
+        if self.pool is not None:
+            self.pool.stop()
+            if (pid := self._pid()) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
     def end(self) -> None:
-        """Ends the process, at once."""
+        """Ends the process: by force after the three seconds that pebble gives it."""
         if self.pool is not None:
             self.pool.stop()
             self.pool.join()
@@ -205,9 +216,9 @@ class _Slot:
         assert self.trial is not None
         assert self.pool is not None
         answer, self.trial = Answer(self.trial, verdict, self._worker), None
-        if not (self.future.done() and self.pool.active):
+        if not (self.future.done() and self.pool.active) or self._has_grown():
             self.end()
-        elif self._tasks >= self._tasks_per_worker or self.future.exception() is not None:
+        elif self._tasks == self._tasks_per_worker or self.future.exception() is not None:
             self._greet(self.pool)  # pebble has replaced the process, or is about to
         return answer
 
@@ -218,7 +229,7 @@ class _Slot:
         if self.future.done():
             error = self.future.exception()
             if error is None:
-                return self.future.result()
+                return self.future.result()[0]
             if isinstance(error, TimeoutError):
                 return Verdict("failed", {}, f"timed out after {self._timeout_s:g} s")
             if isinstance(error, ProcessExpired):
@@ -243,6 +254,13 @@ class _Slot:
     def _pid(self) -> int | None:
         greeting = self._greeting
         return greeting.result() if greeting.done() and not greeting.cancelled() and greeting.exception() is None else None
+
+    def _has_grown(self) -> bool:
+        if self.future.exception() is not None:
+            return False
+        _, resident_bytes = self.future.result()
+        self._first_bytes = self._first_bytes or resident_bytes
+        return resident_bytes - self._first_bytes > GROWTH_BYTES
 
     def _has_vanished(self) -> bool:
         pid = self._pid()
