@@ -1,4 +1,4 @@
-"""The language in two minutes: define a space, know what it is, search it by arithmetic alone. Runs in seconds, trains nothing."""
+"""The language in two minutes: define a space, know what it is, search it by arithmetic alone. Trains nothing."""
 
 import controllers
 import evaluators

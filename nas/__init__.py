@@ -11,8 +11,8 @@
     at_most, at_least               constraints
     errors                          the one family of errors
 
-Controllers are in `controllers`, evaluators in `evaluators`, spaces ready to use in `search_spaces`, training, tuning and export
-in `trainer`.
+Controllers are in `controllers`, evaluators in `evaluators`, spaces ready to use in `search_spaces`; training, tuning and
+export are in `trainer`.
 """
 
 from nas import errors

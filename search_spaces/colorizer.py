@@ -4,9 +4,9 @@ The network it starts from is the colorization example of Bhatia & Chaudhary, *T
 2023), chapter 9: four strided convolutions down, four transpose convolutions up, no skips, tanh. Every choice lists that
 network's value first, so `colorizer.baselines["book"]` is all four levels with nothing else changed.
 
-What is open: the depth (two to four levels), and at each level the way down, its kernel and width, activation, normalization, a
-further block (convolution, separable, inverted bottleneck, residual), dropout, the way up, the skip across, and a block after it;
-at the top a block at full resolution and how colour is put out: tanh, or gray plus a learned residual.
+What is open: the depth (two to four levels), and at each level the way down, its kernel and width, activation, normalization,
+a further block (convolution, separable, inverted bottleneck, residual), dropout, the way up, the skip across, and a block after
+it; at the top a block at full resolution and how colour is put out: tanh, or gray plus a learned residual.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def encoder(level: int, x: Any) -> Any:
     """Half the resolution, then perhaps a block."""
     width = 32 << level
     last = level == LEVELS - 1
-    filters = [width, width // 2, 3 * width // 2]
+    filters = [width, width // 2, 3 * width // 4]
     kernels = [1, 3] if last else [3, 5]
     x = nas.choose(
         L.Conv2D(oneof(filters), oneof(kernels), strides=2, name="strided"),
@@ -72,7 +72,9 @@ def body(width: int) -> Any:
     widths = [width, width // 2]
     return nas.choose(
         nas.chain(L.Conv2D(oneof(widths), oneof([3, 5])), activation("relu"), L.BatchNormalization(0.8), name="conv"),
-        nas.chain(L.SeparableConv2D(oneof(widths), oneof([3, 5])), activation("relu"), L.BatchNormalization(0.8), name="separable"),
+        nas.chain(
+            L.SeparableConv2D(oneof(widths), oneof([3, 5])), activation("relu"), L.BatchNormalization(0.8), name="separable"
+        ),
         nas.block(inverted_bottleneck(width), "inverted"),
         nas.block(residual(width), "residual"),
     )

@@ -168,7 +168,16 @@ def export_trained(directory: str | os.PathLike[str], to: str | os.PathLike[str]
     architecture = nas.load_space(training["space"]).architecture(training["decisions"])
     loaded = keras.saving.load_model(model, safe_mode=True)
     reports = export(loaded, to, formats or FORMATS, source=architecture.source(), sample_x=sample_x)
-    return [dataclasses.asdict(report) | {"path": str(report.path)} for report in reports]
+    return [
+        {
+            "format": report.format,
+            "path": str(report.path),
+            "bytes": report.size_bytes,
+            "max_difference": report.max_abs_difference,
+            "tolerance": report.tolerance,
+        }
+        for report in reports
+    ]
 
 
 def _announce(directory: Path, seen: int, on_epoch: Callable[[], None]) -> int:

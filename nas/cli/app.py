@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with 0 (success), 2 (a user's mistake), 130 (interrupted) or 1 (a failure)."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for the processes that import TensorFlow: their news is not the user's
     from nas.cli import search, spaces, studies, training  # each registers its commands on `app`
 
     for module in (spaces, search, studies, training):

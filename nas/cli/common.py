@@ -23,7 +23,9 @@ DirectoryArgument = Annotated[str, typer.Argument(metavar="DIR", help="The study
 JsonOption = Annotated[bool, typer.Option("--json", help="Print facts as JSON, for programs.")]
 AtMostOption = Annotated[
     list[str] | None,
-    typer.Option("--at-most", metavar="METRIC=VALUE", help="A limit, e.g. latency_ms=5, flops=100e6, or latency_ms=book. Repeatable."),
+    typer.Option(
+        "--at-most", metavar="METRIC=VALUE", help="A limit, e.g. latency_ms=5, flops=100e6, or latency_ms=book. Repeatable."
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="The seed of everything random.")]
 
@@ -51,7 +53,9 @@ def read_limits(texts: Sequence[str] | None) -> dict[str, float | str]:
     for text in texts or ():
         metric, equals, value = text.partition("=")
         if not equals or not metric or not value:
-            raise UserError(f"{text!r} is not a limit", path="--at-most", received=text, expected="METRIC=VALUE, e.g. latency_ms=5")
+            raise UserError(
+                f"{text!r} is not a limit", path="--at-most", received=text, expected="METRIC=VALUE, e.g. latency_ms=5"
+            )
         try:
             limits[metric] = float(value)
         except ValueError:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +32,15 @@ import nas
 from nas.cli import preflight
 from nas.cli.common import find_space
 from nas.errors import StudyError, UserError
+from nas.study.database import exists
+from nas.study.directory import check_location
+from nas.study.events import TrialFinished
 from nas.study.report import write_report
 from nas.study.report.facts import quantity
 from nas.study.store import Store
 from nas.study.trial import Measurement, Trial
 from trainer import baselines, tuning
-from trainer.data import Dataset, load_data
+from trainer.data import load_data
 
 DRAWN = 12  # architectures whose latency is measured to say what share of the space meets a limit
 RETIMED = 3  # of the best trials, timed again before one is called the winner
@@ -50,6 +54,7 @@ class JobSettings:
     Attributes:
         space, data, controller: names as on the command line.
         trials, workers, seed: of the search.
+        controller_settings: what the controller takes beside its seed.
         limits: metric -> bound or the name of a baseline that sets it.
         proxy_epochs, proxy_batch_size: how a trial is trained.
         full: whether tuning, full training and export follow.
@@ -66,13 +71,14 @@ class JobSettings:
     limits: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
     proxy_epochs: int = 3
     proxy_batch_size: int = 16
+    controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     full: bool = False
     tune_trials: int = 6
     tune_epochs: int = 6
     train_epochs: int = 24
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"limits": dict(self.limits)}
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JobSettings:
@@ -92,11 +98,13 @@ class Job:
         if settings.trials < 1 or settings.workers < 1:
             wrong = "trials" if settings.trials < 1 else "workers"
             raise UserError(f"{getattr(settings, wrong)} does not do", path=f"--{wrong}", expected="a whole number from 1")
-        self.directory = nas.study.directory.check_location(directory)
+        self.directory = check_location(directory)
         self.space = find_space(settings.space)
-        if not self.space.is_network:
-            raise UserError("its values are not networks", path=settings.space, hint="Search plain PyGlove spaces with nas.Study")
-        self.controller = controllers.get(settings.controller, seed=settings.seed)
+        if not self.space.is_network or self.space.input_shape is None:
+            raise UserError(
+                "its values are not networks", path=settings.space, hint="Search plain PyGlove spaces with nas.Study"
+            )
+        self.controller = controllers.get(settings.controller, seed=settings.seed, **settings.controller_settings)
         self.data = load_data(settings.data)
         self.data.check_fits(self.space.input_shape, self.space.output_shape)
         self._check_arithmetic_limits()
@@ -146,32 +154,43 @@ class Job:
         measured_limits = any(metric not in preflight.PRICED for metric in self.settings.limits)
         points: dict[str, dict[str, Any]] = {}
         if self.space.baselines:
-            trials = self._judge(list(self.space.baselines.values()), [evaluators.Cost(), evaluators.Latency(), self._proxy()], "Baselines")
+            chain = [evaluators.Cost(), evaluators.Latency(), self._proxy()]
+            trials = self._judge(list(self.space.baselines.values()), chain, "baselines", "Baselines", self.settings.workers)
             points = {
                 name: {m: v.to_json() for m, v in trial.measurements.items()}
                 for name, trial in zip(self.space.baselines, trials, strict=True)
             }
         drawn: list[Trial] = []
         if measured_limits:
-            drawn = self._judge(self.space.sample(self.settings.seed, n=DRAWN), [evaluators.Latency()], "Latency of random architectures")
+            random = self.space.sample(self.settings.seed, n=DRAWN)
+            smallest = preflight.cheapest(self.space, "flops", seed=self.settings.seed)
+            what = "Latency of random architectures"
+            drawn = self._judge([*random, smallest], [evaluators.Latency()], "random", what, self.settings.workers)
         limits = {metric: self._limit(metric, bound, points) for metric, bound in self.settings.limits.items()}
-        measured = {
-            metric: [t.value(metric) for t in drawn if metric in t.measurements] for metric in limits if metric not in preflight.PRICED
-        }
+        measured = {m: [t.value(m) for t in drawn[:DRAWN] if m in t.measurements] for m in limits if m not in preflight.PRICED}
+        for metric in measured:
+            self._check_measured_limit(metric, limits[metric], [t.value(metric) for t in drawn if metric in t.measurements])
         facts = preflight.describe_space(self.space, limits, seed=self.settings.seed, measured=measured)
         return {"limits": limits, "baselines": points, "check": facts}
 
-    def _judge(self, architectures: Sequence[Any], chain: Sequence[Any], what: str) -> list[Trial]:
-        """Evaluates given architectures in worker processes, without limits, and returns their trials in order."""
-        metric = "val_mse" if len(chain) > 1 else "latency_ms"
+    def _judge(self, architectures: Sequence[Any], chain: Sequence[Any], name: str, what: str, workers: int) -> list[Trial]:
+        """Evaluates given architectures in worker processes, without limits; a small study of its own, so it resumes too."""
+        distinct = len({a.fingerprint for a in architectures})
         study = nas.Study(
-            self.space, controllers.Listed(architectures), list(chain), objectives=[nas.minimize(metric)], seed=self.settings.seed
-        )  # fmt: skip
-        with self._progress(what, len(architectures)) as advance:
+            self.space,
+            controllers.Listed(architectures),
+            list(chain),
+            objectives=[nas.minimize(chain[-1].metrics[0])],
+            directory=str(self.directory / "measured" / name),
+            seed=self.settings.seed,
+        )
+        with self._progress(what, distinct) as advance:
+            for _ in (t for t in study.trials if t.is_finished):
+                advance()
             study.run(
-                trials=len(architectures),
-                workers=min(self.settings.workers, len(architectures)),
-                on_event=lambda event: advance() if isinstance(event, nas.study.events.TrialFinished) else None,
+                trials=distinct,
+                workers=min(workers, distinct),
+                on_event=lambda event: advance() if isinstance(event, TrialFinished) else None,
             )
         by_fingerprint = {trial.fingerprint: trial for trial in study.trials}
         return [by_fingerprint[a.fingerprint] for a in architectures if a.fingerprint in by_fingerprint]
@@ -189,11 +208,18 @@ class Job:
         for metric, bound in self.settings.limits.items():
             if metric not in known:
                 raise UserError(
-                    f"nothing measures {metric!r}", path="--at-most", received=metric, expected=f"one of {', '.join(sorted(known))}"
+                    f"nothing measures {metric!r}",
+                    path="--at-most",
+                    received=metric,
+                    expected=f"one of {', '.join(sorted(known))}",
                 )
             if isinstance(bound, str) and bound not in self.space.baselines:
                 names = ", ".join(self.space.baselines) or "none"
-                raise UserError(f"{bound!r} is neither a number nor a baseline", path=f"--at-most {metric}", expected=f"a number or one of {names}")
+                raise UserError(
+                    f"{bound!r} is neither a number nor a baseline",
+                    path=f"--at-most {metric}",
+                    expected=f"a number or one of {names}",
+                )
             if metric in preflight.PRICED and not isinstance(bound, str):
                 cheapest = preflight.cheapest(self.space, metric, seed=self.settings.seed)
                 if getattr(cheapest.cost(), metric) > bound:
@@ -204,6 +230,19 @@ class Job:
                         expected=f"at least {getattr(cheapest.cost(), metric):g}, the cheapest found",
                         hint=f"nas cost {self.settings.space} --index {cheapest.index} shows it",
                     )
+
+    def _check_measured_limit(self, metric: str, bound: float, values: Sequence[float]) -> None:
+        """Refuses a limit that neither the smallest network nor any random one meets; leaves nothing behind."""
+        if values and min(values) > bound:
+            shutil.rmtree(self.directory / "measured")
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
+            raise UserError(
+                f"no architecture found with {metric} <= {bound:g}",
+                path="--at-most",
+                received=bound,
+                expected=f"at least {min(values):.4g}, the lowest of {len(values)} measured, one with the fewest FLOPs found",
+            )
 
     def _say_space(self, study: nas.Study) -> None:
         preflight.print_description(self._known["check"], self.console)
@@ -222,7 +261,7 @@ class Job:
                 hint="Run with more trials, or a wider --at-most; `nas top` and the report show how far each was",
             )
         best = sorted(completed, key=lambda t: t.value("val_mse"))[:RETIMED]
-        again = self._time_again([study.architecture(t) for t in best] + [b for b in self.space.baselines.values()])
+        again = self._time_again([study.architecture(t) for t in best] + list(self.space.baselines.values()), "best")
         bounds = dict(self._known["limits"])
         name = self.settings.limits.get("latency_ms")
         if isinstance(name, str):
@@ -239,25 +278,31 @@ class Job:
             "latency": {fingerprint: m.to_json() for fingerprint, m in again.items()},
         }
 
-    def _time_again(self, architectures: Sequence[Any]) -> dict[str, Measurement]:
-        quiet = dataclasses.replace(self.settings, workers=1)
-        job = object.__new__(Job)
-        job.__dict__ = self.__dict__ | {"settings": quiet}
-        trials = job._judge(architectures, [evaluators.Latency(seconds_each=1.0, processes=3)], "Latency on the quiet machine")
+    def _time_again(self, architectures: Sequence[Any], name: str) -> dict[str, Measurement]:
+        """Latency by fingerprint, measured longer and with nothing else at work here."""
+        careful = evaluators.Latency(seconds_each=1.0, processes=3)
+        trials = self._judge(architectures, [careful], name, "Latency on the quiet machine", workers=1)
+        for trial in trials:
+            if "latency_ms" not in trial.measurements:
+                raise StudyError(
+                    f"no latency of {trial.fingerprint[:12]} ({trial.reason})", path=str(self.directory / "measured" / name)
+                )
         return {t.fingerprint: t.measurements["latency_ms"] for t in trials}
 
     def _tune(self, winner: Mapping[str, Any]) -> dict[str, Any]:
         directory = self.directory / "tuning"
         directory.mkdir(exist_ok=True)
         architecture = directory / "architecture.json"
-        architecture.write_text(json.dumps({"space": self.space.reference or self.settings.space, "decisions": winner["decisions"]}))
-        parameters = {
+        architecture.write_text(
+            json.dumps({"space": self.space.reference or self.settings.space, "decisions": winner["decisions"]})
+        )
+        parameters: dict[str, Any] = {
             "learning_rate": tuning.Double(3e-4, 1e-2, "log"),
             "batch_size": tuning.Discrete([8, 16, 32]),
             "loss": tuning.Categorical(["mse"]),
         }
         command = [sys.executable, "-m", "trainer.task", f"--data={self.settings.data}", f"--architecture={architecture}"]
-        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--formats=keras"]
+        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--model_dir="]
         with self._progress("Tuning", self.settings.tune_trials) as advance:
             result = tuning.tune(
                 command,
@@ -305,7 +350,7 @@ class Job:
         }
         results = self._train_all(jobs)
         architectures = {name: self.space.architecture(decisions) for name, (decisions, _) in plans.items()}
-        latency = self._time_again(list({a.fingerprint: a for a in architectures.values()}.values()))
+        latency = self._time_again(list(architectures.values()), "trained")
         rows = []
         for name, result in results.items():
             cost, parameters = architectures[name].cost(), plans[name][1]
@@ -318,7 +363,9 @@ class Job:
                     "flops": cost.flops,
                     "params": cost.params,
                     "best_epoch": result["best_epoch"],
-                    "hyperparameters": ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in parameters.items()),
+                    "hyperparameters": ", ".join(
+                        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in parameters.items()
+                    ),
                     "directory": jobs[name].directory,
                 }
             )
@@ -342,7 +389,7 @@ class Job:
 
     def _keep_images(self, jobs: Mapping[str, Any]) -> str | None:
         """Held-out inputs, what each network makes of them, and the truth, for the report."""
-        columns: dict[str, np.ndarray] = {}
+        columns: dict[str, Any] = {}
         for name, job in jobs.items():
             with np.load(Path(job.directory) / "samples.npz", allow_pickle=False) as stored:
                 columns.setdefault("input", stored["x"])
@@ -352,7 +399,8 @@ class Job:
         if any(images.ndim != 4 or images.shape[-1] not in (1, 3) for images in columns.values()):
             return None
         path = self.directory / "artifacts" / "images.npz"
-        np.savez_compressed(path, labels=np.array(list(columns)), **{f"column{i}": v for i, v in enumerate(columns.values())})
+        arrays: dict[str, Any] = {f"column{i}": images for i, images in enumerate(columns.values())}
+        np.savez_compressed(path, labels=np.array(list(columns)), **arrays)
         return str(path.relative_to(self.directory))
 
     def _export(self, trained: Mapping[str, Any]) -> dict[str, Any]:
@@ -375,7 +423,7 @@ class Job:
 
     def _stored_notes(self) -> dict[str, Any]:
         """What an earlier run of the same job found out before its search; refuses another job's directory."""
-        if not nas.study.database.exists(self.directory):
+        if not exists(self.directory):
             return {}
         notes = dict(nas.Study.open(self.directory).notes)
         mine, theirs = self.settings.to_json(), notes.pop("job", None)
@@ -405,7 +453,13 @@ class Job:
     def _progress(self, what: str, total: int) -> Iterator[Callable[[], None]]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(what, total=total)
             yield lambda: progress.advance(task)

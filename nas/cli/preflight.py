@@ -18,7 +18,12 @@ UNITS = {"flops": "FLOPs", "macs": "MACs", "params": "", "peak_activation_bytes"
 
 
 def describe_space(
-    space: Any, limits: Mapping[str, float | str], *, samples: int = 1000, seed: int = 0, measured: Mapping[str, Sequence[float]] | None = None
+    space: Any,
+    limits: Mapping[str, float | str],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    measured: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """Facts about a space.
 
@@ -30,6 +35,16 @@ def describe_space(
     Raises:
         UserError: a limit on something that is not priced here, or a limit that no architecture seen meets.
     """
+    bounds = {metric: resolve_limit(space, metric, bound) for metric, bound in limits.items()}
+    for metric in bounds:
+        if metric not in PRICED and not (measured or {}).get(metric):
+            raise UserError(
+                f"{metric} is not arithmetic",
+                path="--at-most",
+                received=metric,
+                expected=f"one of {', '.join(PRICED)}",
+                hint="Limits on measured metrics belong to `nas search`",
+            )
     architectures = space.sample(seed, n=samples)
     values: dict[str, list[float]] = {metric: [] for metric in PRICED}
     fingerprints = set()
@@ -54,18 +69,19 @@ def describe_space(
         "baselines": _baseline_costs(space),
         "limits": [],
     }
-    for metric, bound in limits.items():
-        number = resolve_limit(space, metric, bound)
-        found = values.get(metric)
-        if not found:
-            raise UserError(
-                f"{metric} is not arithmetic", path="--at-most", received=metric, expected=f"one of {', '.join(PRICED)}",
-                hint="Limits on measured metrics belong to `nas search`",
-            )  # fmt: skip
-        within = sum(value <= number for value in found)
+    for metric, bound in bounds.items():
+        found = values[metric]
+        within = sum(value <= bound for value in found)
         low, high = wilson(within, len(found))
         report["limits"].append(
-            {"metric": metric, "bound": number, "unit": UNITS.get(metric, ""), "within": within, "of": len(found), "share": [low, high]}
+            {
+                "metric": metric,
+                "bound": bound,
+                "unit": UNITS.get(metric, ""),
+                "within": within,
+                "of": len(found),
+                "share": [low, high],
+            }
         )
     return report
 
@@ -97,10 +113,9 @@ def resolve_limit(space: Any, metric: str, bound: float | str) -> float:
             f"{bound!r} is neither a number nor a baseline of {space.name}", path=f"--at-most {metric}", received=bound,
             expected=f"a number or one of {', '.join(space.baselines) or 'none'}",
         )  # fmt: skip
-    price = space.baselines[bound].cost()
-    if not hasattr(price, metric):
-        raise UserError(f"{metric} of {bound!r} is not arithmetic", path="--at-most", expected=f"one of {', '.join(PRICED)}")
-    return float(getattr(price, metric))
+    if metric not in PRICED:
+        return math.nan  # known once the baseline is measured
+    return float(getattr(space.baselines[bound].cost(), metric))
 
 
 def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:

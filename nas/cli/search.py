@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 def search(
     space: SpaceArgument,
-    data: Annotated[str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")] = "photos",
+    data: Annotated[
+        str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")
+    ] = "photos",
     controller: Annotated[str, typer.Option("--controller", help="random, evolution or reinforce.")] = "evolution",
     trials: Annotated[int, typer.Option("--trials", help="Finished trials in all, those of earlier runs included.")] = 24,
     workers: Annotated[int, typer.Option("--workers", help="Trials evaluated at a time.")] = 2,
@@ -47,6 +49,7 @@ def search(
         workers=workers,
         seed=seed,
         limits=read_limits(at_most),
+        controller_settings=_suited(controller, trials),
         proxy_epochs=epochs,
         full=full,
         tune_trials=tune_trials,
@@ -54,6 +57,12 @@ def search(
         train_epochs=train_epochs,
     )
     _run(settings, out)
+
+
+def _suited(controller: str, trials: int) -> dict[str, Any]:
+    """Evolution starts from as many random architectures as its population holds: a third of a short search, not most of it."""
+    population = max(4, min(20, trials // 3))
+    return {"population": population, "sample": min(10, population)} if controller == "evolution" else {}
 
 
 def resume(
@@ -67,8 +76,10 @@ def resume(
 
     notes = nas.Study.open(directory).notes
     if "job" not in notes:
-        raise StudyError("not begun by `nas search`", path=directory, hint="Run the script that made it again: nas.Study continues by itself")
-    changes = {k: v for k, v in (("trials", trials), ("workers", workers)) if v is not None}
+        raise StudyError(
+            "not begun by `nas search`", path=directory, hint="Run the script that made it again: nas.Study continues by itself"
+        )
+    changes: dict[str, Any] = {k: v for k, v in (("trials", trials), ("workers", workers)) if v is not None}
     _run(dataclasses.replace(JobSettings.from_json(notes["job"]), **changes), directory)
 
 

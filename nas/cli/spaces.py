@@ -54,7 +54,9 @@ def _describe(space: Any) -> dict[str, Any]:
 def check(
     space: SpaceArgument,
     at_most: AtMostOption = None,
-    samples: Annotated[int, typer.Option("--samples", min=10, help="Random architectures priced to describe the space.")] = 1000,
+    samples: Annotated[
+        int, typer.Option("--samples", min=10, help="Random architectures priced to describe the space.")
+    ] = 1000,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,7 +128,9 @@ def show(
 
     path = Path(out)
     if path.suffix not in (".svg", ".png"):
-        raise UserError(f"{path.suffix or 'no suffix'} is not a picture format", path="--out", received=out, expected=".svg or .png")
+        raise UserError(
+            f"{path.suffix or 'no suffix'} is not a picture format", path="--out", received=out, expected=".svg or .png"
+        )
     title = f"{architecture.space.name} {baseline or architecture.fingerprint[:12]}"
     try:
         if path.suffix == ".svg":

@@ -36,7 +36,9 @@ def status(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
         print_json(facts)
         return
     out = console()
-    out.print(f"[bold]{facts['space']}[/bold] in {facts['directory']}" + (f", running (pid {view.driver})" if view.driver else ""))
+    out.print(
+        f"[bold]{facts['space']}[/bold] in {facts['directory']}" + (f", running (pid {view.driver})" if view.driver else "")
+    )
     out.print(", ".join([*facts["objectives"], *facts["constraints"]]))  # type: ignore[misc]
     out.print("trials: " + (", ".join(f"{n} {state}" for state, n in facts["trials"].items()) or "none"))  # type: ignore[union-attr]
     if best:
@@ -87,7 +89,9 @@ def export(
     directory: DirectoryArgument,
     trial: Annotated[int, typer.Option("--trial", help="Which trial; train it first with `nas train`.")],
     to: Annotated[str, typer.Option("--to", help="keras, savedmodel, litert, source, or all.")] = "all",
-    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where files go; artifacts/trial-N/export by default.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="DIR", help="Where files go; artifacts/trial-N/export by default.")
+    ] = None,
 ) -> None:
     """Exports a fully trained trial; each file is loaded again and its predictions compared before it is called done."""
     import nas
@@ -98,7 +102,9 @@ def export(
         raise UserError(f"no trial {trial}", path=directory, received=trial, expected="one of `nas top`")
     trained = view.directory / "artifacts" / f"trial-{trial}" / "full"
     if not (trained / "result.json").is_file():
-        raise UserError(f"trial {trial} is not trained fully", path=directory, hint=f"Run `nas train {directory} --trials {trial}`")
+        raise UserError(
+            f"trial {trial} is not trained fully", path=directory, hint=f"Run `nas train {directory} --trials {trial}`"
+        )
     files = export_trained(trained, out or trained.parent / "export", () if to == "all" else (to,))
     for file in files:
         console().print(f"{file['format']}: {file['path']} (largest difference {file['max_difference']:.1e})", soft_wrap=True)

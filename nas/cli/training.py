@@ -59,15 +59,21 @@ def train(
         rows.append({"trial": number, **{k: found[k] for k in ("val_mse", "test_mse", "best_epoch", "seconds")}})
         if not as_json:
             held_out = "-" if found["test_mse"] is None else f"{found['test_mse']:.5f}"
-            console().print(f"trial {number}: val MSE {found['val_mse']:.5f}, held-out MSE {held_out}, best epoch {found['best_epoch']}")
+            console().print(
+                f"trial {number}: val MSE {found['val_mse']:.5f}, held-out MSE {held_out}, best epoch {found['best_epoch']}"
+            )
     if as_json:
         print_json(rows)
 
 
 def tune(
     directory: Annotated[str | None, typer.Argument(metavar="[DIR]", help="A study, whose best trial is tuned.")] = None,
-    script: Annotated[str | None, typer.Option("--script", help="Or any script that takes --name=value and reports with hypertune.")] = None,
-    spec: Annotated[str | None, typer.Option("--spec", help="Parameters, metric and limits as YAML; the book's by default.")] = None,
+    script: Annotated[
+        str | None, typer.Option("--script", help="Or any script that takes --name=value and reports with hypertune.")
+    ] = None,
+    spec: Annotated[
+        str | None, typer.Option("--spec", help="Parameters, metric and limits as YAML; the book's by default.")
+    ] = None,
     trial: Annotated[int | None, typer.Option("--trial", help="Another trial of the study than its best.")] = None,
     max_trials: Annotated[int | None, typer.Option("--max-trials", min=1, help="Trials in all.")] = None,
     parallel: Annotated[int | None, typer.Option("--parallel", min=1, help="Trials at a time.")] = None,
@@ -122,7 +128,9 @@ def _study_command(directory: str, trial: int | None) -> tuple[list[str], Path]:
     view = nas.Study.open(directory)
     found = view.best() if trial is None else next((t for t in view.trials if t.id == trial), None)
     if found is None:
-        raise UserError("no completed trial to tune" if trial is None else f"no trial {trial}", path=directory, hint="See `nas top`")
+        raise UserError(
+            "no completed trial to tune" if trial is None else f"no trial {trial}", path=directory, hint="See `nas top`"
+        )
     where = view.directory / "artifacts" / f"trial-{found.id}" / "tuning"
     where.mkdir(parents=True, exist_ok=True)
     architecture = where / "architecture.json"

@@ -103,4 +103,3 @@ class Architecture:
 
     def _repr_html_(self) -> str:
         return self.draw(title=f"{self.space.name} #{self.fingerprint[:8]}")
-

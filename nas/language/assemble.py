@@ -129,7 +129,9 @@ def variants(value: Any) -> Iterator[Any]:
     elif isinstance(value, pg.hyper.Choices):
         options = [list(variants(value.candidates.sym_getattr(i))) for i in range(len(value.candidates))]
         for picked in itertools.product(range(len(options)), repeat=value.num_choices):
-            if value.choices_distinct and len(set(picked)) < len(picked) or value.choices_sorted and list(picked) != sorted(picked):
+            repeats = len(set(picked)) < len(picked)
+            disordered = list(picked) != sorted(picked)
+            if (value.choices_distinct and repeats) or (value.choices_sorted and disordered):
                 continue
             for combination in itertools.product(*(options[i] for i in picked)):
                 yield list(combination)

@@ -16,13 +16,19 @@ from nas.language.choices import ManyOf, OneOf
 from nas.language.operation import Operation
 
 _OPERATION: Any = pg.typing.Object(Operation).noneable()
+_OPERATIONS: Any = pg.typing.List(_OPERATION)
+_NAMES: Any = pg.typing.List(pg.typing.Str())
+_COUNT: Any = pg.typing.Int(min_value=0)
 
 
 class Step(pg.Object):
     """One application inside a block: an operation (or a choice of them) and the names of what it reads."""
 
     op: _OPERATION
-    inputs: pg.typing.List(pg.typing.Str())
+    inputs: _NAMES
+
+
+_STEPS: Any = pg.typing.Dict([(pg.typing.StrKey(), pg.typing.Object(Step))])
 
 
 class Block(Operation):
@@ -34,9 +40,9 @@ class Block(Operation):
         outputs: names of what it returns.
     """
 
-    inputs: pg.typing.List(pg.typing.Str())
-    steps: pg.typing.Dict([(pg.typing.StrKey(), pg.typing.Object(Step))])
-    outputs: pg.typing.List(pg.typing.Str())
+    inputs: _NAMES
+    steps: _STEPS
+    outputs: _NAMES
 
     structural = True
     arity = (1, None)
@@ -60,7 +66,7 @@ class Block(Operation):
 class Chain(Operation):
     """Operations one after another."""
 
-    ops: pg.typing.List(_OPERATION)
+    ops: _OPERATIONS
 
     structural = True
 
@@ -111,7 +117,7 @@ class TiedRepeat(Operation):
     """The same decisions `times` times in a row (each repetition has weights of its own)."""
 
     op: _OPERATION
-    times: pg.typing.Int(min_value=0)
+    times: _COUNT
 
     structural = True
 
@@ -180,7 +186,9 @@ def repeat(operation: Any, low: int, high: int, *, tied: bool = False, name: str
     """
     path = name or "repeat"
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in (low, high)) or not 0 <= low <= high or high == 0:
-        raise SpaceError(f"{low!r} to {high!r} repetitions", path=path, received=(low, high), expected="0 <= low <= high, high >= 1")
+        raise SpaceError(
+            f"{low!r} to {high!r} repetitions", path=path, received=(low, high), expected="0 <= low <= high, high >= 1"
+        )
     op = as_operation(operation)
     if tied:
         times = low if low == high else OneOf(candidates=list(range(low, high + 1)))

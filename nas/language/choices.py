@@ -116,7 +116,10 @@ def manyof(k: int, candidates: Sequence[Any], *, distinct: bool = True, sorted: 
     options = _options(candidates, "manyof", name)
     if not 1 <= k <= len(options) and distinct:
         raise SpaceError(
-            f"{k} distinct choices from {len(options)} candidates", path=name or "manyof", received=k, expected=f"1 to {len(options)}"
+            f"{k} distinct choices from {len(options)} candidates",
+            path=name or "manyof",
+            received=k,
+            expected=f"1 to {len(options)}",
         )
     return ManyOf(num_choices=k, candidates=options, choices_distinct=distinct, choices_sorted=sorted, label=name)
 
@@ -125,7 +128,10 @@ def _options(candidates: Any, what: str, name: str | None) -> list[Any]:
     path = name or what
     if isinstance(candidates, str) or not isinstance(candidates, Sequence | range):
         raise SpaceError(
-            f"{type(candidates).__name__} is not a list of candidates", path=path, received=candidates, expected="a list or tuple"
+            f"{type(candidates).__name__} is not a list of candidates",
+            path=path,
+            received=candidates,
+            expected="a list or tuple",
         )
     if not candidates:
         raise SpaceError("no candidates", path=path, received=candidates, expected="at least one")

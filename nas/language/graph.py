@@ -65,7 +65,10 @@ class Graph:
         return Graph({n: node for n, node in self.nodes.items() if n in needed}, self.inputs, self.outputs)
 
     def networkx(self) -> Any:
-        """A `networkx.DiGraph`: node attributes `layer`, `kwargs`, `inputs`, `shape`, `macs`, `flops`, `params`, `path`, `output`."""
+        """A `networkx.DiGraph`.
+
+        Node attributes: `layer`, `kwargs`, `inputs`, `shape`, `macs`, `flops`, `params`, `path`, `output`.
+        """
         import networkx as nx
 
         graph = nx.DiGraph(inputs=self.inputs, outputs=self.outputs)

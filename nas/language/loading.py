@@ -53,7 +53,9 @@ def load_space(reference: str) -> Any:
     found = getattr(module, name, None)
     if found is None:
         spaces = [k for k, v in vars(module).items() if isinstance(v, SearchSpace)]
-        raise SpaceError(f"{place} has no {name!r}", path=reference, received=name, expected=f"one of {', '.join(spaces)}" if spaces else "")
+        raise SpaceError(
+            f"{place} has no {name!r}", path=reference, received=name, expected=f"one of {', '.join(spaces)}" if spaces else ""
+        )
     return as_space(found, name=None if callable(found) else name)
 
 
@@ -64,7 +66,12 @@ def _import(module: str, reference: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise SpaceError(f"no module {error.name!r}", path=reference, received=module, hint="Name a module that can be imported from here") from None
+            raise SpaceError(
+                f"no module {error.name!r}",
+                path=reference,
+                received=module,
+                hint="Name a module that can be imported from here",
+            ) from None
         raise
 
 

@@ -82,7 +82,7 @@ def _walk(value: Any, identity: str, name: str) -> Iterator[Named]:
 
 
 def _walk_continuation(choice: Any, identity: str, name: str, below: str) -> Iterator[Named]:
-    """A choice named apart from its options' parts: whether a repetition goes on (`x[1]`), whose parts are `x[1].…`, not `x[1][1].…`."""
+    """A choice named apart from its options' parts: `x[1]` says whether a repetition goes on, its parts are `x[1].conv`."""
     labels = option_labels(choice)
     yield identity, name, labels
     for i in range(len(labels)):

@@ -40,7 +40,7 @@ class SearchSpace:
         hyper: the plain PyGlove value; `pg.dna_spec(space.hyper).space_size == space.size`.
         inputs: name -> shape, in the order the network takes them; empty for a space of plain values.
         doubts: combinations of shapes that fail, though no architecture is known to contain them; empty: all build (a proof).
-        reference: `module:name` or `file.py:name`, which `nas.load_space` resolves in another process; None where there is none.
+        reference: `module:name` or `file.py:name`, which `nas.load_space` resolves in another process; None: there is none.
     """
 
     def __init__(
@@ -130,7 +130,10 @@ class SearchSpace:
         if isinstance(point, int | np.integer):
             if self.size is not None and not 0 <= point < self.size:
                 raise DecisionError(
-                    f"no architecture {point}", path=self.name, received=int(point), expected=f"an index from 0 to {self.size - 1}"
+                    f"no architecture {point}",
+                    path=self.name,
+                    received=int(point),
+                    expected=f"an index from 0 to {self.size - 1}",
                 )
             return Architecture(self, genome.unrank(int(point)))
         if isinstance(point, pg.DNA):
@@ -209,8 +212,13 @@ class SearchSpace:
             except UserError as error:
                 witness = {k: v for k, v in architecture.decisions.items() if k.split(".")[0].split("[")[0] in error.path}
                 raise type(error)(
-                    error.problem, path=error.path, received=witness, expected=error.expected, hint=f"{error.hint}. It happens with "
-                    f"{json.dumps(witness or architecture.decisions)}" if error.hint else f"It happens with {json.dumps(witness)}",
+                    error.problem,
+                    path=error.path,
+                    received=witness,
+                    expected=error.expected,
+                    hint=f"{error.hint}. It happens with {json.dumps(witness or architecture.decisions)}"
+                    if error.hint
+                    else f"It happens with {json.dumps(witness)}",
                 ) from None
 
     def __reduce__(self) -> Any:
@@ -238,7 +246,10 @@ class _Baselines(Mapping[str, Architecture]):
     def __getitem__(self, name: str) -> Architecture:
         if name not in self._decisions:
             raise DecisionError(
-                f"no baseline {name!r}", path=self._space.name, received=name, expected=f"one of {', '.join(self._decisions) or 'none'}"
+                f"no baseline {name!r}",
+                path=self._space.name,
+                received=name,
+                expected=f"one of {', '.join(self._decisions) or 'none'}",
             )
         return Architecture(self._space, self._space.genome.encode(self._decisions[name], first_by_default=True))
 
@@ -336,10 +347,15 @@ def as_space(
     try:
         spec = pg.dna_spec(value)
     except (TypeError, ValueError) as error:
-        raise SpaceError(f"not a PyGlove value ({error})", path=name or "as_space", expected="a value with pg.oneof and the like") from None
+        raise SpaceError(
+            f"not a PyGlove value ({error})", path=name or "as_space", expected="a value with pg.oneof and the like"
+        ) from None
     if len(spec) == 0:
         raise SpaceError(
-            f"{type(value).__name__} has nothing to decide", path=name or "as_space", expected="at least one choice", hint="Use nas.oneof or pg.oneof"
+            f"{type(value).__name__} has nothing to decide",
+            path=name or "as_space",
+            expected="at least one choice",
+            hint="Use nas.oneof or pg.oneof",
         )
     doubts: Sequence[Doubt] = ()
     outputs: Sequence[Possible] = ()
@@ -355,5 +371,10 @@ def as_space(
 def _check_shape(shape: Any, path: str) -> Shape:
     sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
     if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes):
-        raise SpaceError(f"{shape!r} is not a shape", path=path, received=shape, expected="positive sizes such as (80, 80, 1), without the batch")
+        raise SpaceError(
+            f"{shape!r} is not a shape",
+            path=path,
+            received=shape,
+            expected="positive sizes such as (80, 80, 1), without the batch",
+        )
     return sizes

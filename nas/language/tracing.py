@@ -1,7 +1,8 @@
 """Tracing: a Python function of tensors is run once and becomes a hyper value.
 
 Loops unroll, helper functions inline, Python values are constants. What Python cannot say about a choice (`if`, `range`,
-arithmetic) is refused by `choices`. Shapes are followed as the function runs, so a mistake is reported on the line that made it.
+arithmetic) is refused by `choices`. Shapes are followed as the function runs, so a mistake is reported on the line that
+made it.
 """
 
 from __future__ import annotations
@@ -171,7 +172,9 @@ def parameter_names(function: Callable[..., Any]) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
     if not names:
-        raise SpaceError("takes no tensors", path=getattr(function, "__name__", repr(function)), expected="one argument an input")
+        raise SpaceError(
+            "takes no tensors", path=getattr(function, "__name__", repr(function)), expected="one argument an input"
+        )
     return names
 
 

@@ -37,7 +37,7 @@ def describe_study(controller: Controller, chain: EvaluatorChain, seed: int, fid
     """Everything beside the space that changes what the study computes.
 
     Raises:
-        StudyError: an evaluator's `describe()` or a controller's `state()` is not plain JSON.
+        StudyError: what an evaluator or the controller says in `describe()` is not plain JSON.
     """
     return {
         "objectives": [dataclasses.asdict(o) for o in chain.objectives],
@@ -99,13 +99,9 @@ def write_space_file(directory: Path, space: Mapping[str, Any]) -> None:
         raise StudyError(f"space.json cannot be written ({error})", path=str(directory)) from error
 
 
-def _controller_settings(controller: Controller) -> Any:
-    """What `describe()` says where a controller has it, else the state it starts from: its settings and random generator."""
+def _controller_settings(controller: Controller) -> dict[str, Any]:
     name = type(controller).__name__
-    describe = getattr(controller, "describe", None)
-    if describe is not None:
-        return _plain(describe(), f"{name}.describe()")
-    return {key: _abridged(value) for key, value in _plain(controller.state(), f"{name}.state()").items()}
+    return {key: _abridged(value) for key, value in _plain(controller.describe(), f"{name}.describe()").items()}
 
 
 def _abridged(value: Any) -> Any:

@@ -39,6 +39,13 @@ class Controller(abc.ABC):
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learns from finished trials: any order, any state, also trials it never asked for (warm start)."""
 
+    def describe(self) -> dict[str, Any]:
+        """Name, seed and settings, as plain JSON: stored with the study, which only a controller with equal ones continues.
+
+        Asked for before the first `ask`; a controller that does not say it is known by the state it starts from.
+        """
+        return {"name": type(self).__name__, **self.state()}
+
     @abc.abstractmethod
     def state(self) -> dict[str, Any]:
         """Everything it remembers, as plain JSON."""

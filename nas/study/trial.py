@@ -40,14 +40,13 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults; NaN and infinities as strings, so that any JSON reader takes it."""
         out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
-        if not math.isfinite(self.value):
-            out["value"] = repr(self.value)
-        return out
+        return {k: repr(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in out.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
         known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{k: v for k, v in data.items() if k in known} | {"value": float(data["value"])})
+        numbers = {k: float(data[k]) for k in ("value", "spread") if data.get(k) is not None}
+        return cls(**{k: v for k, v in data.items() if k in known} | numbers)
 
 
 @dataclasses.dataclass(frozen=True)

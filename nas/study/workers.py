@@ -91,7 +91,6 @@ class PoolRunner:
         tasks_per_worker: trials after which a process is replaced; None: when it has grown by `GROWTH_BYTES`.
         logs: directory for the output of workers, `worker-PID.log`; None leaves it on the terminal.
         interrupts: lets Ctrl-C end a wait.
-
     """
 
     def __init__(

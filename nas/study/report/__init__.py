@@ -40,7 +40,9 @@ def write_report(study: Any, *, space: Any = None, title: str = "", commands: st
         draft.write_text(page, encoding="utf-8")
         os.replace(draft, path)
     except OSError as error:
-        raise StudyError(f"cannot be written ({error.strerror})", path=str(path), hint="Free the place or its permissions") from None
+        raise StudyError(
+            f"cannot be written ({error.strerror})", path=str(path), hint="Free the place or its permissions"
+        ) from None
     return path
 
 

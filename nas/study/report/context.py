@@ -69,7 +69,15 @@ def _results(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
     choosing, held_out = training["metric"], training["held_out"]
     rows = training["rows"]
     best = min((r[choosing] for r in rows if r.get(choosing) is not None), default=None)
-    heads = ["network", f"{choosing} (chosen by)", f"{held_out} (held out)", "latency", "FLOPs", "parameters", "hyperparameters"]
+    heads = [
+        "network",
+        f"{choosing} (chosen by)",
+        f"{held_out} (held out)",
+        "latency",
+        "FLOPs",
+        "parameters",
+        "hyperparameters",
+    ]
     return {
         "heads": heads,
         "rows": [
@@ -81,8 +89,8 @@ def _results(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
                     _number(row.get(held_out)),
                     _measured(row.get("latency_ms")),
                     _count(row.get("flops")),
-                    f"{row['params']:,}" if row.get("params") else "–",
-                    row.get("hyperparameters") or "–",
+                    f"{row['params']:,}" if row.get("params") else "-",
+                    row.get("hyperparameters") or "-",
                 ],
             }
             for row in rows
@@ -158,11 +166,16 @@ def _tuning(tuning: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "rows": [
             {
                 "best": row["id"] == best.get("id"),
-                "cells": [row["id"], *(_number(row["parameters"].get(n)) for n in names), _number(row.get("value")), row["state"]],
+                "cells": [
+                    row["id"],
+                    *(_number(row["parameters"].get(n)) for n in names),
+                    _number(row.get("value")),
+                    row["state"],
+                ],
             }
             for row in tuning["trials"]
         ],
-        "note": f"{tuning['goal']} {tuning['metric']}, {len(tuning['trials'])} trials, algorithm {tuning['algorithm']}. {tuning.get('note', '')}",
+        "note": f"{tuning['goal']} {tuning['metric']}, {len(tuning['trials'])} trials, {tuning['algorithm']}. {tuning['note']}",
         "picture": plots.tuning_plot(tuning["trials"], tuning["metric"], tuning["goal"]),
     }
 
@@ -206,13 +219,13 @@ def _trials(study: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> str:
     if value is None or value != value:
-        return "–"
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _count(value: Any) -> str:
     if value is None or value != value:
-        return "–"
+        return "-"
     for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= factor:
             return f"{value / factor:.3g} {letter}"
@@ -221,6 +234,6 @@ def _count(value: Any) -> str:
 
 def _measured(measurement: Mapping[str, Any] | None) -> str:
     if not measurement:
-        return "–"
+        return "-"
     spread = measurement.get("spread")
     return f"{float(measurement['value']):.3g}" + (f" ± {spread:.1g}" if spread else "") + f" {measurement.get('unit', '')}"

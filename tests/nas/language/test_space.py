@@ -72,7 +72,9 @@ def test_baselines():
 
 def test_a_space_travels_by_reference():
     code = f"import nas; s = nas.load_space({tiny.reference!r}); print(s.digest, s.architecture(3).fingerprint)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout.split()
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    ).stdout.split()
     assert out == [tiny.digest, tiny.architecture(3).fingerprint]
     local = nas.space(input=(4, 4, 1), name="local")(lambda x: L.Conv2D(oneof([1, 2]), 1)(x))
     with pytest.raises(SpaceError, match="no import leads to it"):

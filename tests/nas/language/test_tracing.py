@@ -113,20 +113,22 @@ def test_blocks_take_several_tensors():
         (
             lambda x: L.ReLU()(3),
             SpaceError,
-            "ReLU: applied to int, expected tensors of a space function. Layers are applied inside a function decorated with @nas.space.",
+            "ReLU: applied to int, expected tensors of a space function. "
+            "Layers are applied inside a function decorated with @nas.space.",
         ),
         (lambda x: L.ReLU()(), SpaceError, "ReLU: applied to nothing, expected tensors. Write layer(x)."),
         (lambda x: L.Add()(x), ShapeError, "Add: takes at least 2 input(s), got 1."),
         (
             lambda x: nas.optional(lambda y: L.Add()(y, x))(x),
             SpaceError,
-            "Add: its inputs belong to different functions. A block sees only its arguments: make the outer tensor one of them, "
-            "as in choose(f, g)(x, skip).",
+            "Add: its inputs belong to different functions. A block sees only its arguments: "
+            "make the outer tensor one of them, as in choose(f, g)(x, skip).",
         ),
         (
             lambda x: nas.choose(L.ReLU(), "relu")(x),
             SpaceError,
-            "'relu' is not an operation, expected a layer, a list of layers, a function of tensors, or None. Layers are in nas.layers.",
+            "'relu' is not an operation, expected a layer, a list of layers, a function of tensors, or None. "
+            "Layers are in nas.layers.",
         ),
         (
             lambda x: nas.repeat(L.ReLU(), 3, 1, name="body")(x),

@@ -1,0 +1,234 @@
+"""Proxy training: what a short training says about an architecture.
+
+Fully training every candidate is what a search cannot afford. A proxy trains each for a few epochs, perhaps on a share of the
+data or on smaller images, and hopes that the order of architectures survives; whether it does has to be checked for each
+task. Every architecture gets the same examples, the same batches for the same seed, and the whole validation set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluators import device
+from nas.errors import DataError, Infeasible, UserError
+from nas.study.interfaces import Evaluator, Fidelity
+from nas.study.trial import Measurement
+
+if TYPE_CHECKING:
+    from nas.language.architecture import Architecture
+    from trainer.data import Dataset
+
+ARRAYS = ("train_x", "train_y", "val_x", "val_y")  # a search does not look at test data
+SECONDS_EACH_EPOCH = 8.0  # 250 MFLOPs, 500 images of 80x80, two cores; it only decides which evaluator is asked first
+
+
+class ProxyTraining(Evaluator):
+    """Validation loss after a short training.
+
+    Metrics:
+        val_<loss>: after the last epoch (`val_mse`). The one to search by.
+        val_<loss>_best: the lowest of all epochs. A minimum over looks at the validation data flatters, so it stands apart.
+        train_seconds: the training, from compiling to the last validation.
+        seconds_outside_training: what the evaluation spent on all but training steps: data, building, tracing, validation.
+
+    Args:
+        data: a `trainer.Dataset`, or a name, folder, `.npz` or `gs://` prefix that `trainer.load_data` takes. Each worker
+            process loads it once.
+        epochs: passes over the training data.
+        data_share: share of the training examples, in (0, 1]; the same examples for every architecture.
+        resolution: factor on height and width, in (0, 1], to the nearest multiple of 16. The network is applied to smaller
+            images, so nothing in it may depend on their size.
+        batch_size: examples in a batch.
+        learning_rate: Adam's.
+        loss: a Keras loss by name.
+        max_seconds: a training that would take longer ends as infeasible; None: no limit.
+        seconds: what an evaluation takes, roughly, if you know it.
+
+    Raises:
+        UserError: a setting out of range.
+    """
+
+    name = "proxy"
+    isolated = True  # imports TensorFlow, which leaks about 34 MB a training
+
+    def __init__(
+        self,
+        data: Dataset | str | os.PathLike[str],
+        epochs: int = 2,
+        data_share: float = 1.0,
+        resolution: float = 1.0,
+        *,
+        batch_size: int = 16,
+        learning_rate: float = 1e-3,
+        loss: str = "mse",
+        max_seconds: float | None = None,
+        seconds: float | None = None,
+    ):
+        from trainer.training import TrainSettings
+
+        for field, value in (("data_share", data_share), ("resolution", resolution)):
+            _require(field, value, 0 < value <= 1, "a share above 0 and at most 1")
+        _require("max_seconds", max_seconds, max_seconds is None or max_seconds > 0, "more than 0, or None for no limit")
+        self.settings = TrainSettings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, loss=loss)
+        self.data_share, self.resolution, self.max_seconds = data_share, resolution, max_seconds
+        self.seconds = seconds or SECONDS_EACH_EPOCH * epochs * data_share * resolution**2
+        self.metrics = (f"val_{loss}", f"val_{loss}_best", "train_seconds", "seconds_outside_training")
+        self._source: Dataset | str = os.fspath(data) if isinstance(data, str | os.PathLike) else data
+        self.data = self._source if isinstance(self._source, str) else self._source.name
+
+    def describe(self) -> dict[str, Any]:
+        own = {key: getattr(self, key) for key in ("name", "data", "data_share", "resolution", "max_seconds")}
+        return own | {key: getattr(self.settings, key) for key in ("epochs", "batch_size", "learning_rate", "loss")}
+
+    def evaluate(self, architecture: Architecture, fidelity: Fidelity = Fidelity(), *, seed: int = 0) -> dict[str, Measurement]:
+        """Trains a fresh network. The losses follow from architecture, fidelity and seed.
+
+        Raises:
+            Infeasible: training diverged, or would have taken longer than `max_seconds`.
+            DataError: no such data, data that do not fit the network, or a network that cannot take smaller images.
+        """
+        import keras
+
+        from trainer.training import train
+
+        started = time.monotonic()
+        if fidelity.width is not None:
+            raise UserError(
+                f"width is {fidelity.width:g}, but the width of an architecture is decided",
+                path="Fidelity(width)",
+                received=fidelity.width,
+                expected="None for ProxyTraining",
+                hint="Use epochs, data_share or resolution; make width a choice of the space",
+            )
+        epochs = self.settings.epochs if fidelity.epochs is None else fidelity.epochs
+        settings = dataclasses.replace(self.settings, epochs=epochs, seed=seed)
+        data = self._data_at(
+            self.data_share if fidelity.data_share is None else fidelity.data_share,
+            self.resolution if fidelity.resolution is None else fidelity.resolution,
+        )
+        try:
+            model = architecture.build(seed=seed)
+            if data.input_shape != self._dataset.input_shape:
+                self._dataset.check_fits(*(tensor.shape[1:] for tensor in (model.inputs[0], model.outputs[0])))
+                model = at_resolution(model, data, seed)
+            found = train(model, data, settings, deadline_seconds=self.max_seconds)
+        finally:
+            keras.backend.clear_session()  # Keras keeps a global graph for every model it built
+        if found.stopped:
+            raise Infeasible(f"trained {len(found.history)} of {settings.epochs} epochs: {found.stopped}")
+        trained = functools.partial(Measurement, device=_training_device(), runtime=_conditions(settings, data))
+        last, best, train_seconds, outside = self.metrics
+        measured = {
+            last: trained(found.last_val_loss),
+            best: trained(found.best_val_loss),
+            train_seconds: trained(found.total_seconds, "s"),
+        }
+        in_steps = found.step_seconds * settings.epochs * math.ceil(len(data.train_x) / settings.batch_size)
+        if not math.isnan(in_steps):  # a single step is all tracing: how long it takes by itself is then unknown
+            measured[outside] = trained(max(0.0, time.monotonic() - started - in_steps), "s")
+        return measured
+
+    # -- data ------------------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _dataset(self) -> Dataset:
+        """The whole data set, loaded once in each process."""
+        from trainer.data import load_data
+
+        if not isinstance(self._source, str):
+            return self._source
+        return dataclasses.replace(load_data(self._source), name=self.data)
+
+    @functools.cached_property
+    def _cheaper(self) -> dict[tuple[float, float], Dataset]:
+        return {}
+
+    def _data_at(self, data_share: float, resolution: float) -> Dataset:
+        from trainer.pipelines import cheaper
+
+        key = data_share, resolution
+        if key not in self._cheaper:
+            self._cheaper[key] = cheaper(self._dataset, data_share=data_share, resolution=resolution)
+        return self._cheaper[key]
+
+    @functools.cached_property
+    def _spool(self) -> tempfile.TemporaryDirectory[str]:
+        """Arrays that exist only in memory, as files that worker processes map; gone with this object."""
+        directory = tempfile.TemporaryDirectory(prefix="espalier-data-")
+        for key in ARRAYS:
+            np.save(Path(directory.name) / f"{key}.npy", getattr(self._dataset, key))
+        return directory
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process is sent: never the arrays, only where they are."""
+        source = self._source if isinstance(self._source, str) else self._spool.name
+        kept = {key: value for key, value in self.__dict__.items() if key not in ("_dataset", "_cheaper", "_spool")}
+        return kept | {"_source": source}
+
+
+def at_resolution(model: Any, data: Dataset, seed: int) -> Any:
+    """The same layers with fresh weights on images of the size of `data`.
+
+    Raises:
+        DataError: the network depends on the size of its images.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    problem = ""
+    try:
+        small = keras.models.clone_model(model, input_tensors=keras.Input(data.input_shape))
+    except (ValueError, TypeError) as error:
+        problem = f"the network does not build on {data.input_shape} ({str(error).splitlines()[0]})"
+    else:
+        if tuple(small.output_shape[1:]) != data.output_shape:
+            problem = f"on {data.input_shape} the network gives {tuple(small.output_shape[1:])}, not {data.output_shape}"
+        elif small.count_params() != model.count_params():
+            problem = f"on {data.input_shape} the network has {small.count_params()} parameters, not {model.count_params()}"
+    if problem:
+        raise DataError(
+            problem,
+            path="ProxyTraining(resolution)",
+            received=data.input_shape,
+            expected="a network whose layers do not depend on the image size",
+            hint="Use resolution=1, and epochs or data_share to save time",
+        )
+    return small
+
+
+def _training_device() -> str:
+    """The GPU that Keras trains on, or the processor."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+    return device.cpu_name()
+
+
+def _conditions(settings: Any, data: Dataset) -> str:
+    """`Keras 3.15.1 (tensorflow), 2 epochs of 477 examples, 80x80, batch 16`."""
+    import keras
+
+    size = "x".join(str(n) for n in data.input_shape[:2])
+    epochs = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
+    return (
+        f"Keras {keras.__version__} ({keras.backend.backend()}), {epochs} of {len(data.train_x)} examples, {size}, "
+        f"batch {settings.batch_size}"
+    )
+
+
+def _require(field: str, value: float | None, holds: bool, expected: str) -> None:
+    if not holds:
+        raise UserError(f"{field} is {value}", path=f"ProxyTraining({field})", received=value, expected=expected)

@@ -1,0 +1,178 @@
+"""The command line as a user meets it: facts, JSON, one clear message and the right exit code."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nas.cli import main
+
+
+def run(*arguments, capsys):
+    """Exit code, standard output, standard error of `nas ...`, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def tiny_space(tmp_path):
+    """A space of 4 networks in a file, and data that fit it."""
+    file = tmp_path / "tiny.py"
+    file.write_text(
+        "import nas\nfrom nas import layers as L, oneof\n\n"
+        "@nas.space(input=(16, 16, 1), baselines={'first': {}})\n"
+        "def tiny(gray):\n    x = L.Conv2D(oneof([2, 4]), oneof([1, 3]), activation='relu', name='conv')(gray)\n"
+        "    return L.Conv2D(3, 1, name='rgb')(x)\n"
+    )
+    rng = np.random.default_rng(0)
+    arrays = {
+        f"{part}_{k}": rng.random((8, 16, 16, c), np.float32)
+        for part in ("train", "val", "test")
+        for k, c in (("x", 1), ("y", 3))
+    }
+    np.savez(tmp_path / "data.npz", **arrays)
+    return f"{file}:tiny", tmp_path / "data.npz"
+
+
+def test_help_is_quick_and_teaches():
+    begun = time.perf_counter()
+    out = subprocess.run([sys.executable, "-m", "nas.cli", "--help"], capture_output=True, text=True, check=True).stdout
+    assert time.perf_counter() - begun < 5  # under 1 s on a quiet machine; see docs/benchmarks.md
+    for command in (
+        "spaces",
+        "check",
+        "cost",
+        "show",
+        "search",
+        "resume",
+        "status",
+        "top",
+        "report",
+        "export",
+        "train",
+        "tune",
+    ):
+        assert f" {command} " in out
+    assert "First steps" in out
+
+
+def test_check_says_what_a_space_is(tiny_space, capsys):
+    code, out, _ = run("check", tiny_space[0], "--at-most", "params=30", "--json", capsys=capsys)
+    facts = json.loads(out)
+    assert (code, facts["size"], facts["builds"], facts["output"]) == (0, 4, "proved", [16, 16, 3])
+    assert facts["costs"]["params"]["min"] == 2 * 1 + 2 + 3 * 2 + 3
+    code, out, _ = run("check", tiny_space[0], capsys=capsys)
+    assert "all of them, proved by shape inference" in out
+
+
+def test_cost_of_the_baseline_by_operation(capsys):
+    code, out, _ = run("cost", "colorizer", "--baseline", "book", "--items", "--json", capsys=capsys)
+    (row,) = json.loads(out)
+    assert (code, row["params"]) == (0, 1_106_755)
+    assert sum(item["flops"] for item in row["operations"]) == row["flops"]
+
+
+def test_show_draws_and_writes_source(tmp_path, capsys):
+    for name, start in (("a.svg", b"<svg"), ("a.png", b"\x89PNG")):
+        code, _, _ = run("show", "colorizer", "--baseline", "book", "--out", tmp_path / name, capsys=capsys)
+        assert code == 0
+        assert start in (tmp_path / name).read_bytes()[:200]
+    code, out, _ = run("show", "colorizer", "--baseline", "book", "--source", capsys=capsys)
+    assert "def build_model() -> keras.Model:" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "nowhere"], "error: nowhere: no prebuilt space 'nowhere', expected one of colorizer"),
+        (["check", "colorizer", "--at-most", "flops"], "error: --at-most: 'flops' is not a limit, expected METRIC=VALUE"),
+        (
+            ["check", "colorizer", "--at-most", "flops=chair"],
+            "error: --at-most flops: 'chair' is neither a number nor a baseline",
+        ),
+        (["check", "colorizer", "--at-most", "latency_ms=5"], "error: --at-most: latency_ms is not arithmetic"),
+        (["cost", "colorizer", "--index", "-1"], "error: colorizer: no architecture -1"),
+        (["show", "colorizer", "--out", "a.gif"], "error: --out: .gif is not a picture format, expected .svg or .png."),
+        (["search", "colorizer", "--trials", "0"], "error: --trials: 0 does not do, expected a whole number from 1."),
+        (["search", "colorizer", "--workers", "0"], "error: --workers: 0 does not do, expected a whole number from 1."),
+        (
+            ["search", "colorizer", "--data", "nowhere"],
+            "error: data: no data set, folder or file 'nowhere', expected one of photos",
+        ),
+        (["search", "colorizer", "--controller", "magic"], "error: controller: no controller 'magic'"),
+        (["search", "colorizer", "--at-most", "speed=3"], "error: --at-most: nothing measures 'speed', expected one of"),
+        (
+            ["search", "colorizer", "--at-most", "flops=1000"],
+            "error: --at-most: no architecture found with flops <= 1000, expected at least",
+        ),
+        (
+            ["status", "nowhere"],
+            "nowhere: no study here, expected a directory with a study.db. Start one with `nas search`.",
+        ),
+        (["resume", "nowhere"], "nowhere: no study here"),
+        (["tune"], "error: nas tune: name a study or a script, expected either DIR or --script FILE."),
+        (["tune", "--script", "absent.py"], "error: absent.py: no such file, expected a Python script, or a module's name."),
+    ],
+)
+def test_mistakes_end_with_one_message_and_leave_nothing(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "search":
+        arguments = [*arguments, "--out", "study"]
+    code, out, err = run(*arguments, capsys=capsys)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_do_not_fit(tiny_space, tmp_path, capsys):
+    np.savez(
+        tmp_path / "odd.npz",
+        **{f"{part}_{k}": np.zeros((4, 8, 8, c), np.float32) for part in ("train", "val") for k, c in (("x", 1), ("y", 3))},
+    )
+    code, _, err = run("search", tiny_space[0], "--data", tmp_path / "odd.npz", "--out", tmp_path / "study", capsys=capsys)
+    assert code == 2
+    assert "(8, 8, 1)" in err
+    assert "(16, 16, 1)" in err
+    assert not (tmp_path / "study").exists()
+
+
+def test_an_unknown_option_is_a_usage_error(capsys):
+    code, _, err = run("check", "colorizer", "--colour", "red", capsys=capsys)
+    assert code == 2
+    assert "--colour" in err
+
+
+@pytest.mark.timeout(600)
+def test_the_main_job_on_tiny_data(tiny_space, tmp_path, capsys):
+    """Search, interruption by too few trials, resume, tune, train, export, report: every stage with real parts."""
+    space, data = tiny_space
+    out = tmp_path / "study"
+    settings = ["--at-most", "params=100", "--epochs", "1", "--workers", "1", "--out", out]
+    code, text, _ = run("search", space, "--data", data, "--trials", "2", *settings, capsys=capsys)
+    assert code == 0
+    assert text.rstrip().endswith("report.html")
+    full = ["--full", "--tune-trials", "1", "--tune-epochs", "1", "--train-epochs", "2"]
+    code, text, _ = run("search", space, "--data", data, "--trials", "3", *settings, *full, capsys=capsys)
+    assert code == 0
+    for row in ("winner", "tuned winner", "first network", "gray->RGB table"):
+        assert row in text
+    code, text, _ = run("status", out, "--json", capsys=capsys)
+    facts = json.loads(text)
+    assert facts["trials"] == {"completed": 3}
+    assert set(facts["stages"]) == {"winner", "tuning", "training", "export"}
+    assert {p.name for p in (out / "export").iterdir()} >= {"model.keras", "model.tflite", "savedmodel", "source"}
+    page = (out / "report.html").read_text()
+    for section in ("results", "images", "search", "networks", "tuning", "exports", "trials", "reproduce"):
+        assert f'id="{section}"' in page
+    code, text, _ = run("top", out, "--json", capsys=capsys)
+    assert len(json.loads(text)) == 3
+    code, _, err = run("search", space, "--data", data, "--seed", "7", *settings, capsys=capsys)
+    assert code == 2
+    assert "it holds another job: seed was 0, is now 7" in err

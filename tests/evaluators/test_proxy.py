@@ -1,0 +1,143 @@
+import gc
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluator_fakes import SMALLEST, FixedSize, tiny_data
+
+import nas
+from evaluators import ProxyTraining
+from nas.errors import DataError, Infeasible, UserError
+from trainer.data import from_arrays
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny_data()
+
+
+@pytest.fixture(scope="module")
+def measured(data):
+    return ProxyTraining(data, epochs=3, batch_size=4).evaluate(SMALLEST, seed=1)
+
+
+def test_last_and_best_epoch_stand_apart(measured, data):
+    assert set(measured) == {"val_mse", "val_mse_best", "train_seconds", "seconds_outside_training"}
+    untrained = np.mean((SMALLEST.build(seed=1).predict(data.val_x, verbose=0) - data.val_y) ** 2)
+    assert measured["val_mse_best"].value <= measured["val_mse"].value < untrained
+    assert measured["val_mse"].runtime.endswith("3 epochs of 24 examples, 32x32, batch 4")
+
+
+def test_seconds_are_told(measured):
+    outside, training = measured["seconds_outside_training"], measured["train_seconds"]
+    assert (outside.unit, training.unit) == ("s", "s")
+    assert outside.device
+    assert outside.value > 0
+    assert 0 < training.value < 60
+
+
+def test_the_loss_is_that_of_the_network_on_the_validation_data(data):
+    frozen = ProxyTraining(data, epochs=1, learning_rate=1e-12).evaluate(SMALLEST, seed=3)
+    predicted = SMALLEST.build(seed=3).predict(data.val_x, verbose=0)
+    assert frozen["val_mse"].value == pytest.approx(np.mean((predicted - data.val_y) ** 2), rel=1e-5)
+
+
+def test_loss_follows_from_the_seed(measured, data):
+    evaluator = ProxyTraining(data, epochs=3, batch_size=4)
+    assert evaluator.evaluate(SMALLEST, seed=1)["val_mse"].value == measured["val_mse"].value
+    assert evaluator.evaluate(SMALLEST, seed=2)["val_mse"].value != measured["val_mse"].value
+
+
+def test_fidelity_overrides_the_settings(data):
+    evaluator = ProxyTraining(data, epochs=9, loss="mae")
+    found = evaluator.evaluate(SMALLEST, nas.Fidelity(epochs=1, data_share=0.5, resolution=0.5), seed=1)
+    assert found["val_mae"].runtime.endswith("1 epoch of 12 examples, 16x16, batch 16")
+
+
+def test_a_single_step_leaves_its_duration_unknown(data):
+    found = ProxyTraining(data, epochs=1, batch_size=24).evaluate(SMALLEST)
+    assert "train_seconds" in found
+    assert "seconds_outside_training" not in found
+
+
+def test_divergence_is_infeasible_with_the_reason(data):
+    with pytest.raises(Infeasible, match=r"loss .*epoch 1"):
+        ProxyTraining(data, epochs=2, batch_size=4, learning_rate=1e30).evaluate(SMALLEST)
+
+
+def test_a_training_that_takes_too_long_is_infeasible(data):
+    with pytest.raises(Infeasible, match=r"trained 1 of 50 epochs: another epoch of .* the deadline of 0.01 s"):
+        ProxyTraining(data, epochs=50, max_seconds=0.01).evaluate(SMALLEST)
+
+
+def test_data_that_do_not_fit_name_both_shapes():
+    wrong = tiny_data(shape=(16, 16))
+    with pytest.raises(DataError, match=r"tiny: x has shape \(16, 16, 1\), the network takes \(32, 32, 1\)"):
+        ProxyTraining(wrong).evaluate(SMALLEST)
+
+
+def test_a_network_of_one_size_refuses_a_lower_resolution(data):
+    with pytest.raises(DataError, match=r"ProxyTraining\(resolution\): .*\(16, 16, 1\).*Use resolution=1"):
+        ProxyTraining(data, resolution=0.5).evaluate(FixedSize())
+
+
+def test_the_width_of_an_architecture_is_not_a_fidelity(data):
+    with pytest.raises(UserError, match=r"Fidelity\(width\): width is 0.5"):
+        ProxyTraining(data).evaluate(SMALLEST, nas.Fidelity(width=0.5))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data_share": 0}, "data_share is 0, expected a share above 0"),
+        ({"resolution": 1.5}, "resolution is 1.5"),
+        ({"epochs": 0}, "epochs: 0, expected a whole number"),
+        ({"max_seconds": 0}, "max_seconds is 0"),
+    ],
+)
+def test_settings_are_checked_when_they_are_written(data, settings, message):
+    with pytest.raises(UserError, match=message):
+        ProxyTraining(data, **settings)
+
+
+def test_unknown_data_are_named():
+    with pytest.raises(DataError, match="no data set, folder or file 'fotos'"):
+        ProxyTraining("fotos").evaluate(SMALLEST)
+
+
+def test_a_worker_is_sent_where_the_data_are_not_the_data(data):
+    channels = {"train_x": 1, "train_y": 3, "val_x": 1, "val_y": 3}
+    big = from_arrays("big", {key: np.zeros((64, 32, 32, n), "float32") for key, n in channels.items()})
+    evaluator = ProxyTraining(big, epochs=1)
+    sent = pickle.dumps(evaluator)
+    assert len(sent) < 5_000
+    copy = pickle.loads(sent)  # noqa: S301 - our own object
+    assert copy.describe() == evaluator.describe()
+    assert copy._dataset.name == "big"
+    np.testing.assert_array_equal(copy._dataset.train_y, big.train_y)
+    folder = Path(copy._source)
+    assert folder.is_dir()
+    del evaluator
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_data_by_name_are_sent_by_name():
+    sent = pickle.dumps(ProxyTraining("photos"))
+    assert pickle.loads(sent)._source == "photos"  # noqa: S301 - our own object
+
+
+def test_settings_are_plain_json(data):
+    assert json.loads(json.dumps(ProxyTraining(data, epochs=3, loss="mae").describe())) == {
+        "name": "proxy",
+        "data": "tiny",
+        "data_share": 1.0,
+        "resolution": 1.0,
+        "max_seconds": None,
+        "epochs": 3,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "loss": "mae",
+    }

@@ -1,0 +1,44 @@
+"""The trainer: how one network is trained, tuned and exported.
+
+    data         Dataset, load_data, from_arrays: `photos`, a folder, an .npz file, or gs://
+      arrays     reading others' array files safely
+      storage    gs://
+      photos     the photographs that installed packages carry
+    baselines    what a colorizer has to beat without a network
+    pipelines    batches in a reproducible order; smaller data for proxy tasks
+    strategy     one device, all devices, several machines
+    settings     TrainSettings
+    training     train, evaluate
+      steps      one step on a batch; predictions
+      checkpoint training that survives being killed
+    export       .keras, SavedModel, LiteRT, source: each reloaded and compared before it counts as done
+      reload     the process that loads an export again
+    full         a full training in a process of its own
+    task         `python -m trainer.task`: the container entry point for training and tuning
+    tuning       hyperparameter tuning (HPT)
+
+TensorFlow is imported where networks are trained or exported, not before.
+"""
+
+from trainer.baselines import Baseline, GrayTable, reference_points
+from trainer.data import Dataset, from_arrays, load_data
+from trainer.pipelines import cheaper
+from trainer.settings import TrainSettings
+from trainer.training import Diverged, Epoch, TrainResult, evaluate, psnr, train
+
+__all__ = [
+    "Baseline",
+    "Dataset",
+    "Diverged",
+    "Epoch",
+    "GrayTable",
+    "TrainResult",
+    "TrainSettings",
+    "cheaper",
+    "evaluate",
+    "from_arrays",
+    "load_data",
+    "psnr",
+    "reference_points",
+    "train",
+]

@@ -1,0 +1,114 @@
+"""Batches for training, and cheaper versions of a data set for proxy tasks.
+
+The order of examples is decided before training starts, from the seed alone: pass number k over the data is the permutation
+that NumPy's generator gives for (seed, k), and batches are cut from the endless chain of passes. So every batch is full, the
+same seed gives the same batches, and training that was interrupted after step n goes on with batch n + 1. `tf.data` then
+gathers and prefetches; it never holds a second copy of the arrays, which may be memory-mapped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from nas.errors import UserError
+from trainer.data import Dataset
+
+GRID = 16  # pixels
+"""Images are resized to multiples of this. An encoder that halves four times and a decoder that doubles four times give back
+the size they were given only for multiples of 2**4: from 40 pixels the book's network would return 48."""
+
+_BLOCK = 256  # examples resized together, which bounds memory
+
+
+def training_order(examples: int, batch_size: int, steps: int, seed: int, start: int = 0) -> np.ndarray:
+    """Which examples make up each batch, `(steps - start, batch_size)`: batches `start` to `steps` of the chain of passes."""
+    passes = math.ceil(steps * batch_size / examples)
+    chain = np.concatenate([np.random.default_rng([seed, k]).permutation(examples).astype(np.int32) for k in range(passes)])
+    return chain[: steps * batch_size].reshape(steps, batch_size)[start:]
+
+
+def training_batches(x: np.ndarray, y: np.ndarray, order: np.ndarray) -> Any:
+    """A `tf.data.Dataset` of the batches `order` names, `(batch, height, width, channels)` pairs.
+
+    Under another Keras backend than TensorFlow: a Python generator of the same batches.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return ((x[rows], y[rows]) for rows in order)
+    import tensorflow as tf
+
+    batch = order.shape[1]
+
+    def gather(rows: Any) -> Any:
+        batch_x, batch_y = tf.numpy_function(lambda i: (x[i], y[i]), [rows], (tf.float32, tf.float32), stateful=False)
+        return tf.ensure_shape(batch_x, (batch, *x.shape[1:])), tf.ensure_shape(batch_y, (batch, *y.shape[1:]))
+
+    return _sharded_by_data(tf.data.Dataset.from_tensor_slices(order).map(gather).prefetch(2))
+
+
+def cheaper(dataset: Dataset, *, data_share: float = 1.0, resolution: float = 1.0, seed: int = 0) -> Dataset:
+    """The data set of a proxy task: fewer training examples, smaller images.
+
+    Args:
+        data_share: share of the training examples that is kept, in (0, 1]; which ones follows from `seed`. Validation and test
+            stay whole: a smaller validation set would save little and make every comparison noisier.
+        resolution: factor on height and width of inputs and targets, in (0, 1]; sizes become the nearest multiple of 16.
+            Pixels are averaged over the area they cover, so that nothing aliases.
+        seed: of the choice of examples.
+
+    Raises:
+        UserError: a factor outside (0, 1].
+    """
+    for name, value in (("data_share", data_share), ("resolution", resolution)):
+        if not 0 < value <= 1:
+            raise UserError(f"{value!r}", path=name, received=value, expected="a share above 0 and at most 1")
+    if data_share < 1:
+        kept = max(1, round(data_share * len(dataset.train_x)))
+        rows = np.sort(np.random.default_rng(seed).choice(len(dataset.train_x), kept, replace=False))
+        dataset = dataclasses.replace(dataset, train_x=dataset.train_x[rows], train_y=dataset.train_y[rows])
+    if resolution < 1:
+        names = ("train_x", "train_y", "val_x", "val_y", "test_x", "test_y")
+        arrays = {name: getattr(dataset, name) for name in names}
+        small: dict[str, Any] = {
+            name: resize_area(a, *scaled_size(a.shape[1:3], resolution)) for name, a in arrays.items() if a is not None
+        }
+        dataset = dataclasses.replace(dataset, **small)
+    return dataset
+
+
+def scaled_size(size: tuple[int, ...], resolution: float) -> tuple[int, int]:
+    """`(height, width)` times `resolution`, to the nearest multiple of 16 (halves go up), at least 16 and never enlarged."""
+    height, width = (min(n, max(GRID, int(n * resolution / GRID + 0.5) * GRID)) for n in size)
+    return height, width
+
+
+def resize_area(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """`(example, height, width, channels)` images made smaller: each new pixel is the mean over the area it covers."""
+    rows, columns = _coverage(images.shape[1], height), _coverage(images.shape[2], width)
+    out = np.empty((len(images), height, width, images.shape[3]), np.float32)
+    for i in range(0, len(images), _BLOCK):
+        shorter = np.einsum("ah,nhwc->nawc", rows, images[i : i + _BLOCK], optimize=True)
+        out[i : i + _BLOCK] = np.einsum("bw,nawc->nabc", columns, shorter, optimize=True)
+    return out
+
+
+def _coverage(old: int, new: int) -> np.ndarray:
+    """`(new, old)`: the share of each old pixel in each new one along an axis; rows sum to 1."""
+    edges = np.linspace(0, old, new + 1)
+    left, right = edges[:-1, None], edges[1:, None]
+    overlap = np.minimum(right, np.arange(1, old + 1)) - np.maximum(left, np.arange(old))
+    return (np.clip(overlap, 0, None) * new / old).astype(np.float32)
+
+
+def _sharded_by_data(dataset: Any) -> Any:
+    """Several workers share each epoch by examples: there are no input files to share by."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)

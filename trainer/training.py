@@ -1,0 +1,285 @@
+"""How one network is trained: the loop, and what comes out.
+
+The recipe is the book's (`settings`): Adam with beta_1 = .5 on the mean squared error, a fixed number of epochs. Around it
+stands what a search needs: the same seed gives the same batches, training that diverges ends at once with the reason, the best
+epoch's weights can be kept, and a training that is killed resumes where it was (`checkpoint`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from nas.errors import DataError, Infeasible, UserError
+from trainer.checkpoint import Arrays, Checkpoint, read_variables, write_variables
+from trainer.data import Dataset
+from trainer.pipelines import training_batches, training_order
+from trainer.settings import TrainSettings
+from trainer.steps import batches_for, make_predict, make_step
+from trainer.strategy import is_chief
+
+DIVERGED_AT = 100.0
+"""An epoch whose loss is this many times the untrained network's has diverged. High rates overshoot by 10 and recover; what
+reaches 100 was never seen to."""
+
+EVALUATION_BATCH = 64
+
+
+class Diverged(Infeasible):
+    """Training went astray; `str(error)` is the reason, `history` the epochs before it."""
+
+    def __init__(self, reason: str, history: tuple[Epoch, ...] = ()):
+        super().__init__(reason)
+        self.history = history
+
+    def __reduce__(self):
+        return type(self), (str(self), self.history)
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """One epoch: its number from 1, training loss (mean over its batches), validation loss after it, seconds for both."""
+
+    epoch: int
+    loss: float
+    val_loss: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What training found.
+
+    Attributes:
+        history: one row an epoch, those before an interruption included.
+        best_epoch, best_val_loss: the epoch with the lowest validation loss. A minimum over epochs is chosen on validation data
+            and so flatters; quote test figures beside it.
+        last_val_loss: after the last epoch.
+        kept_epoch: the epoch whose weights the network has now.
+        step_seconds: median of a training step in this call, without the first, which traces; NaN if there was none.
+        total_seconds: of this call.
+        stopped: why it ended before `epochs`, or "".
+    """
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    best_val_loss: float
+    last_val_loss: float
+    kept_epoch: int
+    step_seconds: float
+    total_seconds: float
+    stopped: str = ""
+
+
+def train(
+    model: Any,
+    dataset: Dataset,
+    settings: TrainSettings = TrainSettings(),
+    on_epoch: Callable[[int, Mapping[str, float]], None] | None = None,
+    *,
+    restore_best: bool = False,
+    checkpoint_directory: str | os.PathLike[str] | None = None,
+    deadline_seconds: float | None = None,
+) -> TrainResult:
+    """Compiles and trains `model` on the training split, validating after every epoch.
+
+    Args:
+        model: a `keras.Model`, built inside the strategy's scope unless the strategy is single.
+        dataset: fits the network's input and output.
+        settings: the recipe.
+        on_epoch: called after each epoch with its number from 1 and `loss`, `val_loss`, `seconds`; what it raises ends
+            training.
+        restore_best: leave the weights of the best epoch in the network, not the last epoch's.
+        checkpoint_directory: keeps the state after each epoch here; a later call with the same arguments goes on from it.
+        deadline_seconds: no epoch is begun that would end after so many seconds; the first always runs.
+
+    Raises:
+        Diverged: the loss is not finite, or far above the untrained network's.
+        DataError: the data do not fit the network.
+        UserError: an unknown loss, a model outside its strategy, a checkpoint of another training.
+    """
+    started = time.monotonic()
+    dataset.check_fits(*_example_shapes(model))
+    batch_size = settings.batch_size * _replicas(model, settings.strategy)
+    steps = settings.steps_per_epoch or math.ceil(len(dataset.train_x) / batch_size)
+    history: list[Epoch] = []
+    best: Arrays | None = None
+    checkpoint = None
+    with _scope(model):
+        _compile(model, settings, settings.epochs * steps)
+        if checkpoint_directory is not None:
+            checkpoint = Checkpoint(checkpoint_directory, _identity(model, dataset, settings, restore_best))
+            rows, best = checkpoint.restore(model)
+            history = [Epoch(**row) for row in rows]
+
+    order = training_order(len(dataset.train_x), batch_size, settings.epochs * steps, settings.seed, start=len(history) * steps)
+    batches = batches_for(model, training_batches(dataset.train_x, dataset.train_y, order))
+    step, predict = make_step(model), make_predict(model)
+    step_seconds: list[float] = []
+    stopped = ""
+    for number in range(len(history) + 1, settings.epochs + 1):
+        epoch_started = time.monotonic()
+        loss = _train_epoch(model, step, batches, steps, step_seconds, history)
+        val_loss = _validation_loss(predict, dataset.val_x, dataset.val_y, settings.loss)
+        if not math.isfinite(val_loss):
+            raise Diverged(f"the validation loss became {val_loss} after epoch {number}", tuple(history))
+        if restore_best and (not history or val_loss < min(row.val_loss for row in history)):
+            best = read_variables(model.variables)
+        seconds = time.monotonic() - epoch_started
+        history.append(Epoch(number, loss, val_loss, seconds))
+        if checkpoint is not None and is_chief():
+            checkpoint.save(model, [dataclasses.asdict(row) for row in history], best)
+        if on_epoch is not None:
+            on_epoch(number, {"loss": loss, "val_loss": val_loss, "seconds": seconds})
+        if (
+            deadline_seconds is not None
+            and number < settings.epochs
+            and time.monotonic() - started + seconds > deadline_seconds
+        ):
+            stopped = f"another epoch of {seconds:.1f} s would not fit the deadline of {deadline_seconds:g} s"
+            break
+
+    if restore_best and best is not None:
+        write_variables(model.variables, best)
+    best_epoch = min(history, key=lambda row: row.val_loss)
+    return TrainResult(
+        history=tuple(history),
+        best_epoch=best_epoch.epoch,
+        best_val_loss=best_epoch.val_loss,
+        last_val_loss=history[-1].val_loss,
+        kept_epoch=best_epoch.epoch if restore_best else history[-1].epoch,
+        step_seconds=statistics.median(step_seconds[1:]) if len(step_seconds) > 1 else math.nan,
+        total_seconds=time.monotonic() - started,
+        stopped=stopped,
+    )
+
+
+def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = EVALUATION_BATCH) -> float:
+    """Mean squared error of `model` on `x` (example, height, width, channels), over all pixels and channels of `y`.
+
+    Raises:
+        DataError: the predictions have another shape than `y`.
+    """
+    predict = make_predict(model)
+    total = 0.0
+    for start in range(0, len(x), batch_size):
+        predicted = predict(x[start : start + batch_size])
+        true = np.asarray(y[start : start + batch_size], np.float64)
+        if predicted.shape != true.shape:
+            raise DataError(
+                f"y has shape {true.shape[1:]}, the network gives {predicted.shape[1:]}",
+                path="evaluate",
+                received=true.shape[1:],
+            )
+        total += float(np.sum((predicted - true) ** 2))
+    return total / y.size
+
+
+def psnr(mse: float, span: float = 2.0) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error on values that span `span` (2 for [-1, 1])."""
+    return math.inf if mse == 0 else 10 * math.log10(span * span / mse)
+
+
+def _train_epoch(
+    model: Any,
+    step: Callable[[Any], float],
+    batches: Iterator[Any],
+    steps: int,
+    step_seconds: list[float],
+    history: Sequence[Epoch],
+) -> float:
+    """Trains on the next `steps` batches; their mean loss. Raises `Diverged` at the first step that is not finite."""
+    model.reset_metrics()
+    untrained = history[0].loss if history else math.nan
+    loss = math.nan
+    for k in range(steps):
+        began = time.perf_counter()
+        loss = step(next(batches))
+        step_seconds.append(time.perf_counter() - began)
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss became {loss} in epoch {len(history) + 1}, step {k + 1}", tuple(history))
+        if math.isnan(untrained):
+            untrained = loss
+    if loss > DIVERGED_AT * untrained:
+        raise Diverged(f"the loss rose from {untrained:.4g} to {loss:.4g} in epoch {len(history) + 1}", tuple(history))
+    return loss
+
+
+def _validation_loss(predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y: np.ndarray, loss: str) -> float:
+    """The mean over the validation split of a Keras loss."""
+    import keras
+
+    measure = keras.losses.get(loss)
+    total = 0.0
+    for start in range(0, len(x), EVALUATION_BATCH):
+        true = y[start : start + EVALUATION_BATCH]
+        total += len(true) * float(
+            np.mean(keras.ops.convert_to_numpy(measure(true, predict(x[start : start + EVALUATION_BATCH]))))
+        )
+    return total / len(x)
+
+
+def _compile(model: Any, settings: TrainSettings, steps: int) -> None:
+    import keras
+
+    try:
+        keras.losses.get(settings.loss)
+    except (ValueError, TypeError):
+        raise UserError(
+            f"Keras has no loss {settings.loss!r}",
+            path="loss",
+            received=settings.loss,
+            expected="a Keras loss by name, such as mse, mae or huber",
+        ) from None
+    rate: Any = settings.learning_rate
+    if settings.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    model.compile(loss=settings.loss, optimizer=keras.optimizers.Adam(rate, beta_1=settings.beta_1))
+    # Left to the first step, the optimizer's variables are made while tracing, which then runs twice: 5.2 s of CPU time to the
+    # first step of the book's network instead of 2.7.
+    model.optimizer.build(model.trainable_variables)
+
+
+def _identity(model: Any, dataset: Dataset, settings: TrainSettings, restore_best: bool) -> dict[str, Any]:
+    settings_that_matter = {k: v for k, v in dataclasses.asdict(settings).items() if k != "strategy"}
+    return settings_that_matter | {
+        "restore_best": restore_best,
+        "data": [dataset.name, len(dataset.train_x), *dataset.input_shape, *dataset.output_shape],
+        "network": [list(variable.shape) for variable in model.variables],
+    }
+
+
+def _example_shapes(model: Any) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    """Input and output of the network for one example."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise DataError(
+            f"the network has {len(model.inputs)} inputs and {len(model.outputs)} outputs",
+            path=model.name,
+            expected="one of each: a data set is pairs of x and y",
+        )
+    return tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
+
+
+def _scope(model: Any) -> Any:
+    """The scope of the strategy the network was built in; other backends than TensorFlow know none."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy is not None else nullcontext()
+
+
+def _replicas(model: Any, name: str) -> int:
+    strategy = getattr(model, "distribute_strategy", None)
+    if name != "single" and not type(strategy).__name__.startswith(("Mirrored", "MultiWorker", "CollectiveAllReduce")):
+        raise UserError(
+            "the network was built outside the strategy",
+            path=f"strategy={name}",
+            hint=f"Build it inside trainer.strategy.strategy({name!r}).scope()",
+        )
+    return strategy.num_replicas_in_sync if strategy is not None else 1
