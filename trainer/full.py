@@ -40,6 +40,7 @@ class FullTraining:
         directory: where everything goes.
         epochs, batch_size, learning_rate, loss, schedule, seed: see `trainer.training.TrainSettings`.
         samples: how many held-out examples are kept with their predictions.
+        export_to: where the network is exported in every format, in the same process; "": it is not.
     """
 
     name: str
@@ -54,6 +55,7 @@ class FullTraining:
     schedule: str = "cosine"
     seed: int = 0
     samples: int = 0
+    export_to: str = ""
 
     def result(self) -> dict[str, Any] | None:
         """What an earlier run of the same training found; None: it is not finished.
@@ -67,7 +69,11 @@ class FullTraining:
         return _read(Path(self.directory) / "result.json")
 
     def run(self) -> dict[str, Any]:
-        """Trains in this process; returns `val_mse`, `test_mse` (None without test data), `best_epoch`, `history`, `seconds`."""
+        """Trains in this process.
+
+        Returns:
+            `val_mse`, `test_mse` (None without test data), `best_epoch`, `history`, `seconds`, `exports` (as `export_trained`).
+        """
         from trainer.data import load_data
         from trainer.training import TrainSettings, evaluate, train
 
@@ -97,13 +103,15 @@ class FullTraining:
             "best_epoch": found.best_epoch,
             "history": [dataclasses.asdict(row) for row in found.history],
             "seconds": found.total_seconds,
+            "exports": [],
         }
         model.save(directory / "model.keras")
-        if self.samples:
-            x, y = (data.test_x, data.test_y) if has_test else (data.val_x, data.val_y)
-            rows = np.linspace(0, len(x) - 1, min(self.samples, len(x))).astype(int)  # type: ignore[arg-type]
-            predicted = np.asarray(model(x[rows], training=False))  # type: ignore[index]
-            np.savez_compressed(directory / "samples.npz", x=x[rows], y=y[rows], predicted=predicted)  # type: ignore[index]
+        x, y = (data.test_x, data.test_y) if has_test else (data.val_x, data.val_y)
+        rows = np.linspace(0, len(x) - 1, min(max(self.samples, 1), len(x))).astype(int)  # type: ignore[arg-type]
+        predicted = np.asarray(model(x[rows], training=False))  # type: ignore[index]
+        np.savez_compressed(directory / "samples.npz", x=x[rows], y=y[rows], predicted=predicted)  # type: ignore[index]
+        if self.export_to:
+            result["exports"] = export_trained(directory, self.export_to)
         _write(directory / "result.json", result)
         return result
 
@@ -144,7 +152,9 @@ class FullTraining:
         return done
 
 
-def export_trained(directory: str | os.PathLike[str], to: str | os.PathLike[str], formats: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def export_trained(
+    directory: str | os.PathLike[str], to: str | os.PathLike[str], formats: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Exports a finished full training; every file is loaded again and compared before it is called done.
 
     Args:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,6 +70,21 @@ def print_json(facts: Any) -> None:
     """One JSON document on standard output."""
     json.dump(facts, sys.stdout, indent=2, default=str)
     sys.stdout.write("\n")
+
+
+@contextlib.contextmanager
+def stderr_to(path: Path) -> Iterator[None]:
+    """Sends what libraries write to standard error (TensorFlow's C++ does, whatever Python says) to a file meanwhile."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with path.open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def say_interrupted(command: str) -> typer.Exit:

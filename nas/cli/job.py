@@ -8,8 +8,8 @@ continues it; a stage that is completed is not done again.
     (search)    the trials themselves
     winner      the best trials timed again on the quiet machine; the best that still meets the limits
     tuning      hyperparameters of the winner
-    training    winner, tuned winner and baseline trained fully; the gray->RGB table beside them
-    export      the tuned winner as .keras, SavedModel, LiteRT and source
+    training    winner, tuned winner and baselines trained fully, the gray->RGB table beside them, and the tuned winner exported
+                as .keras, SavedModel, LiteRT and source
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class JobSettings:
     space: str
     data: str
     controller: str = "evolution"
-    trials: int = 24
+    trials: int = 20
     workers: int = 2
     seed: int = 0
     limits: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
-    proxy_epochs: int = 3
+    proxy_epochs: int = 2
     proxy_batch_size: int = 16
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     full: bool = False
-    tune_trials: int = 6
-    tune_epochs: int = 6
-    train_epochs: int = 24
+    tune_trials: int = 4
+    tune_epochs: int = 3
+    train_epochs: int = 12
 
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))
@@ -124,7 +124,6 @@ class Job:
                 winner = stages.do("winner", lambda: self._choose_winner(study))
                 found = stages.do("tuning", lambda: self._tune(winner))
                 trained = stages.do("training", lambda: self._train(winner, found))
-                stages.do("export", lambda: self._export(trained))
             self.console.print(results_table(trained))
         view = nas.Study.open(self.directory)
         report = write_report(view, space=self.space, title=f"{self.space.name} on {self.data.name}", commands=self._commands())
@@ -261,7 +260,7 @@ class Job:
                 hint="Run with more trials, or a wider --at-most; `nas top` and the report show how far each was",
             )
         best = sorted(completed, key=lambda t: t.value("val_mse"))[:RETIMED]
-        again = self._time_again([study.architecture(t) for t in best] + list(self.space.baselines.values()), "best")
+        again = self._time_again([study.architecture(t) for t in best] + list(self.space.baselines.values()))
         bounds = dict(self._known["limits"])
         name = self.settings.limits.get("latency_ms")
         if isinstance(name, str):
@@ -278,14 +277,14 @@ class Job:
             "latency": {fingerprint: m.to_json() for fingerprint, m in again.items()},
         }
 
-    def _time_again(self, architectures: Sequence[Any], name: str) -> dict[str, Measurement]:
-        """Latency by fingerprint, measured longer and with nothing else at work here."""
+    def _time_again(self, architectures: Sequence[Any]) -> dict[str, Measurement]:
+        """Latency by fingerprint, measured longer, one after the other, with nothing else of ours at work."""
         careful = evaluators.Latency(seconds_each=1.0, processes=3)
-        trials = self._judge(architectures, [careful], name, "Latency on the quiet machine", workers=1)
+        trials = self._judge(architectures, [careful], "best", "Latency again, with nothing beside", workers=1)
         for trial in trials:
             if "latency_ms" not in trial.measurements:
                 raise StudyError(
-                    f"no latency of {trial.fingerprint[:12]} ({trial.reason})", path=str(self.directory / "measured" / name)
+                    f"no latency of {trial.fingerprint[:12]} ({trial.reason})", path=str(self.directory / "measured" / "best")
                 )
         return {t.fingerprint: t.measurements["latency_ms"] for t in trials}
 
@@ -344,13 +343,13 @@ class Job:
                 seed=self.settings.seed,
                 directory=str(self.directory / "artifacts" / name.replace(" ", "-")),
                 samples=SHOWN_IMAGES,
+                export_to=str(self.directory / "export") if name == "tuned winner" else "",
                 **parameters,
             )
             for name, (decisions, parameters) in plans.items()
         }
         results = self._train_all(jobs)
         architectures = {name: self.space.architecture(decisions) for name, (decisions, _) in plans.items()}
-        latency = self._time_again(list(architectures.values()), "trained")
         rows = []
         for name, result in results.items():
             cost, parameters = architectures[name].cost(), plans[name][1]
@@ -359,7 +358,7 @@ class Job:
                     "name": name,
                     "val_mse": result["val_mse"],
                     "test_mse": result["test_mse"],
-                    "latency_ms": latency[architectures[name].fingerprint].to_json(),
+                    "latency_ms": winner["latency"][architectures[name].fingerprint],
                     "flops": cost.flops,
                     "params": cost.params,
                     "best_epoch": result["best_epoch"],
@@ -373,7 +372,8 @@ class Job:
             rows.append({"name": point.name, "val_mse": point.val_mse, "test_mse": point.test_mse, "params": point.parameters})
         images = self._keep_images(jobs)
         note = f"Every network is trained {self.settings.train_epochs} epochs and kept at its best epoch on validation data."
-        return {"metric": "val_mse", "held_out": "test_mse", "rows": rows, "images": images, "note": note}
+        exports = results["tuned winner"]["exports"]
+        return {"metric": "val_mse", "held_out": "test_mse", "rows": rows, "images": images, "note": note, "exports": exports}
 
     def _train_all(self, jobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Full trainings as processes, a few at a time; one that was interrupted goes on from its checkpoint."""
@@ -403,20 +403,11 @@ class Job:
         np.savez_compressed(path, labels=np.array(list(columns)), **arrays)
         return str(path.relative_to(self.directory))
 
-    def _export(self, trained: Mapping[str, Any]) -> dict[str, Any]:
-        from trainer.full import export_trained
-
-        row = next(row for row in trained["rows"] if row["name"] == "tuned winner")
-        with self._progress("Export", 1) as advance:
-            files = export_trained(row["directory"], str(self.directory / "export"))
-            advance()
-        return {"files": files}
-
     # -- small things ----------------------------------------------------------------------------------------------------
 
     def _proxy(self) -> Any:
         s = self.settings
-        return evaluators.ProxyTraining(s.data, epochs=s.proxy_epochs, batch_size=s.proxy_batch_size)
+        return evaluators.ProxyTraining(self.data, epochs=s.proxy_epochs, batch_size=s.proxy_batch_size)
 
     def _store(self) -> Store:
         return Store(str(self.directory))
@@ -485,7 +476,9 @@ def results_table(trained: Mapping[str, Any]) -> Any:
     """The closing table: one row a network."""
     from rich.table import Table
 
-    table = Table("network", "val MSE", "held-out MSE", "latency", "FLOPs", "parameters", title="Results", title_justify="left")
+    table = Table(title="Results", title_justify="left", box=None)
+    for head in ("network", "val MSE", "held-out MSE", "latency", "FLOPs", "parameters"):
+        table.add_column(head, justify="left" if head == "network" else "right", no_wrap=True)
     for row in trained["rows"]:
         latency = row.get("latency_ms")
         table.add_row(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.common import DirectoryArgument, JsonOption, console, find_space, print_json
+from nas.cli.common import DirectoryArgument, JsonOption, console, find_space, print_json, stderr_to
 from nas.errors import UserError
 
 
@@ -105,7 +105,8 @@ def export(
         raise UserError(
             f"trial {trial} is not trained fully", path=directory, hint=f"Run `nas train {directory} --trials {trial}`"
         )
-    files = export_trained(trained, out or trained.parent / "export", () if to == "all" else (to,))
+    with console(to_stderr=True).status("export"), stderr_to(trained / "output.log"):
+        files = export_trained(trained, out or trained.parent / "export", () if to == "all" else (to,))
     for file in files:
         console().print(f"{file['format']}: {file['path']} (largest difference {file['max_difference']:.1e})", soft_wrap=True)
 

@@ -4,8 +4,8 @@ Beside the trials it reads what `nas search` keeps in the study's notes and stag
 
     notes     check: facts of the space      baselines: name -> measurements
     stages    winner: the chosen trial       tuning: trials, best, metric, goal
-              training: rows, one a network, and images, an .npz beside the study
-              export: files with the difference that was found on reloading
+              training: rows, one a network; images, an .npz beside the study; exports, files with the difference found on
+              reloading
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def page_context(study: Any, space: Any, title: str, commands: str) -> dict[str,
         "drawings": _drawings(study, space, stages),
         "tuning": _tuning(stages.get("tuning")),
         "space": _space(study.notes.get("check")),
-        "exports": _exports(stages.get("export")),
+        "exports": _exports(stages.get("training")),
         "trials": _trials(study),
         "commands": commands or f"nas report {study.directory}",
     }
@@ -184,8 +184,8 @@ def _space(check: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
     return list(facts_of_space(check).items()) if check else None
 
 
-def _exports(export: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
-    if not export:
+def _exports(training: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
+    if not training:
         return None
     return [
         {
@@ -195,7 +195,7 @@ def _exports(export: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
             "difference": f"{row['max_difference']:.1e}",
             "tolerance": f"{row['tolerance']:.0e}",
         }
-        for row in export["files"]
+        for row in training["exports"]
     ]
 
 

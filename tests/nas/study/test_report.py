@@ -67,9 +67,15 @@ def directory(tmp_path_factory):
         store.put_stage("tuning", tuning)
         store.put_stage(
             "training",
-            {"metric": "val_mse", "held_out": "test_mse", "rows": rows, "images": "artifacts/images.npz", "note": "two epochs"},
+            {
+                "metric": "val_mse",
+                "held_out": "test_mse",
+                "rows": rows,
+                "images": "artifacts/images.npz",
+                "note": "two epochs",
+                "exports": files,
+            },
         )
-        store.put_stage("export", {"files": files})
     return path
 
 
