@@ -66,6 +66,12 @@ def test_a_checkpoint_of_another_training(tmp_path):
         train(tiny_model(), tiny_data(train=16), SETTINGS, checkpoint_directory=tmp_path)
 
 
+def test_a_checkpoint_of_another_network(tmp_path):
+    train_until_killed(tmp_path, after=1)
+    with pytest.raises(UserError, match="belongs to another training: its network is"):  # same variables, another function
+        train(tiny_model(activation="sigmoid"), tiny_data(), SETTINGS, checkpoint_directory=tmp_path)
+
+
 def test_a_damaged_checkpoint(tmp_path):
     train_until_killed(tmp_path, after=1)
     file = tmp_path / "checkpoint.npz"

@@ -105,6 +105,7 @@ def test_source_of_another_network(model, tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_source_that_computes_something_else(model, tmp_path):
     with pytest.raises(ExportError, match=r"^source: predictions differ by \d"):
         export(model, tmp_path, ["source"], source=SOURCE.replace('"tanh"', '"sigmoid"'))

@@ -23,7 +23,7 @@ def tiny_data(**sizes: int) -> Dataset:
     return from_arrays("tiny", tiny_arrays(**sizes))
 
 
-def tiny_model(seed: int = 0, size: int = 16):
+def tiny_model(seed: int = 0, size: int = 16, activation: str = "tanh"):
     """A network with all that training carries along: batch statistics and dropout."""
     import keras
     from keras import layers
@@ -34,4 +34,4 @@ def tiny_model(seed: int = 0, size: int = 16):
     x = layers.BatchNormalization(momentum=0.8)(x)
     x = layers.LeakyReLU(negative_slope=0.2)(x)
     x = layers.Dropout(0.2)(x)
-    return keras.Model(gray, layers.Conv2D(3, 3, padding="same", activation="tanh")(x), name="tiny")
+    return keras.Model(gray, layers.Conv2D(3, 3, padding="same", activation=activation)(x), name="tiny")
