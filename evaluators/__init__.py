@@ -2,7 +2,6 @@
 
     Cost            cost       arithmetic: FLOPs, multiply-adds, parameters, activation memory (a millisecond)
     Latency         latency    milliseconds on LiteRT, timed in clean child processes (about three seconds)
-                    litert     a Keras model as a LiteRT flatbuffer
                     latency_child   the process that does the timing
                     device     the name of this machine, and the lease that keeps two measurements apart
     ProxyTraining   proxy      validation loss after a short training, or on less data or smaller images (about twenty seconds)

@@ -109,7 +109,7 @@ class Latency(Evaluator):
 
     def measure_model(self, model: Any) -> dict[str, Measurement]:
         """The same for any functional `keras.Model`; raises as `evaluate` does."""
-        from evaluators.litert import convert
+        from trainer.litert import convert
 
         flatbuffer = convert(model)
         with tempfile.TemporaryDirectory(prefix="espalier-latency-") as directory:

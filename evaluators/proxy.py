@@ -50,6 +50,7 @@ class ProxyTraining(Evaluator):
         batch_size: examples in a batch.
         learning_rate: Adam's.
         loss: a Keras loss by name.
+        schedule: of the learning rate, "constant" or "cosine" to 0 over the training, which makes the last epoch less of a draw.
         max_seconds: a training that would take longer ends as infeasible; None: no limit.
         seconds: what an evaluation takes, roughly, if you know it.
 
@@ -70,6 +71,7 @@ class ProxyTraining(Evaluator):
         batch_size: int = 16,
         learning_rate: float = 1e-3,
         loss: str = "mse",
+        schedule: str = "constant",
         max_seconds: float | None = None,
         seconds: float | None = None,
     ):
@@ -78,7 +80,9 @@ class ProxyTraining(Evaluator):
         for field, value in (("data_share", data_share), ("resolution", resolution)):
             _require(field, value, 0 < value <= 1, "a share above 0 and at most 1")
         _require("max_seconds", max_seconds, max_seconds is None or max_seconds > 0, "more than 0, or None for no limit")
-        self.settings = TrainSettings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, loss=loss)
+        self.settings = TrainSettings(
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, loss=loss, schedule=schedule
+        )
         self.data_share, self.resolution, self.max_seconds = data_share, resolution, max_seconds
         self.seconds = seconds or SECONDS_EACH_EPOCH * epochs * data_share * resolution**2
         self.metrics = (f"val_{loss}", f"val_{loss}_best", "train_seconds", "seconds_outside_training")
@@ -87,7 +91,7 @@ class ProxyTraining(Evaluator):
 
     def describe(self) -> dict[str, Any]:
         own = {key: getattr(self, key) for key in ("name", "data", "data_share", "resolution", "max_seconds")}
-        return own | {key: getattr(self.settings, key) for key in ("epochs", "batch_size", "learning_rate", "loss")}
+        return own | {key: getattr(self.settings, key) for key in ("epochs", "batch_size", "learning_rate", "loss", "schedule")}
 
     def evaluate(self, architecture: Architecture, fidelity: Fidelity = Fidelity(), *, seed: int = 0) -> dict[str, Measurement]:
         """Trains a fresh network. The losses follow from architecture, fidelity and seed.

@@ -11,6 +11,7 @@
     training     train, evaluate
       steps      one step on a batch; predictions
       checkpoint training that survives being killed
+    litert       a Keras model as a LiteRT flatbuffer
     export       .keras, SavedModel, LiteRT, source: each reloaded and compared before it counts as done
       reload     the process that loads an export again
     full         a full training in a process of its own

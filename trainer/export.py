@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from nas.errors import UserError
+from trainer.litert import convert
 
 FILES = {"keras": "model.keras", "savedmodel": "savedmodel", "litert": "model.tflite", "source": "source"}
 FORMATS = tuple(FILES)
@@ -125,22 +125,6 @@ def export(
     ]
 
 
-def to_litert(model: Any) -> bytes:
-    """The network as a LiteRT flatbuffer, float32, with the batch fixed to 1.
-
-    An open batch axis makes LiteRT work out shapes while it runs, which costs half as much again. Tracing once and freezing
-    takes a third of the time of the converter's way through a SavedModel.
-    """
-    import tensorflow as tf
-
-    @tf.function(input_signature=[tf.TensorSpec((1, *model.inputs[0].shape[1:]), model.inputs[0].dtype)], autograph=False)
-    def infer(x: Any) -> Any:
-        return model(x, training=False)
-
-    with _quiet():
-        return tf.lite.TFLiteConverter.from_concrete_functions([infer.get_concrete_function()]).convert()
-
-
 def _check_request(formats: Sequence[str], source: str | None) -> None:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -190,7 +174,7 @@ def _write(name: str, model: Any, path: Path, source: str | None) -> None:
         elif name == "savedmodel":
             model.export(path, format="tf_saved_model", verbose=False)
         elif name == "litert":
-            path.write_bytes(to_litert(model))
+            path.write_bytes(convert(model))
         else:
             path.mkdir()
             (path / "model.py").write_text(source or "", encoding="utf-8")
@@ -262,15 +246,3 @@ def _size(path: Path) -> int:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the converter's advice out of the log."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -301,7 +301,7 @@ class Job:
             "loss": tuning.Categorical(["mse"]),
         }
         command = [sys.executable, "-m", "trainer.task", f"--data={self.settings.data}", f"--architecture={architecture}"]
-        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--model_dir="]
+        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--model_dir=", "--schedule=cosine"]
         with self._progress("Tuning", self.settings.tune_trials) as advance:
             result = tuning.tune(
                 command,
@@ -407,7 +407,7 @@ class Job:
 
     def _proxy(self) -> Any:
         s = self.settings
-        return evaluators.ProxyTraining(self.data, epochs=s.proxy_epochs, batch_size=s.proxy_batch_size)
+        return evaluators.ProxyTraining(self.data, epochs=s.proxy_epochs, batch_size=s.proxy_batch_size, schedule="cosine")
 
     def _store(self) -> Store:
         return Store(str(self.directory))

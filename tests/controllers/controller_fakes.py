@@ -17,11 +17,13 @@ ONE_POINT = nas.as_space(pg.Dict(a=pg.oneof(["only"])), name="one_point")
 LARGE = nas.as_space(pg.Dict(**{f"d{i}": pg.oneof(list(range(10))) for i in range(20)}), name="large")  # 10^20 points
 CONDITIONAL = nas.as_space(
     pg.Dict(
-        kind=pg.oneof([
-            pg.Dict(conv=pg.oneof([1, 3, 5]), act=pg.oneof(["relu", "swish"])),
-            pg.Dict(pool=pg.oneof([pg.Dict(size=pg.oneof([2, 3, 4])), "global"])),
-            "none",
-        ]),
+        kind=pg.oneof(
+            [
+                pg.Dict(conv=pg.oneof([1, 3, 5]), act=pg.oneof(["relu", "swish"])),
+                pg.Dict(pool=pg.oneof([pg.Dict(size=pg.oneof([2, 3, 4])), "global"])),
+                "none",
+            ]
+        ),
         width=pg.oneof([8, 16, 32, 64]),
     ),
     name="conditional",

@@ -13,9 +13,9 @@ from evaluators import device
 from evaluators import latency as latency_module
 from evaluators.latency import CHILD, Latency, Run
 from evaluators.latency_child import time_calls, warm_up
-from evaluators.litert import convert
 from nas.errors import Infeasible, UserError
 from search_spaces.colorizer import colorizer
+from trainer.litert import convert
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from evaluator_fakes import SMALLEST, Bicubic
 
-from evaluators.litert import convert
 from nas.errors import Infeasible
+from trainer.litert import convert
 
 
 def run(flatbuffer, *inputs):

@@ -140,4 +140,5 @@ def test_settings_are_plain_json(data):
         "batch_size": 16,
         "learning_rate": 1e-3,
         "loss": "mae",
+        "schedule": "constant",
     }

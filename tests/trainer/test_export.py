@@ -6,7 +6,8 @@ from trainer_fakes import tiny_data, tiny_model
 
 import trainer.export
 from nas.errors import UserError
-from trainer.export import FORMATS, ExportError, export, to_litert
+from trainer.export import FORMATS, ExportError, export
+from trainer.litert import convert
 
 SOURCE = """
 def build_model():
@@ -65,7 +66,7 @@ def test_folders_replace_earlier_folders(tmp_path):
 
 def other_weights(path):
     """As if the wrong network had been written."""
-    path.write_bytes(to_litert(tiny_model(seed=5)))
+    path.write_bytes(convert(tiny_model(seed=5)))
 
 
 def cut_short(path):

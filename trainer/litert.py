@@ -30,7 +30,7 @@ def convert(model: Any) -> bytes:
     if keras.backend.backend() != "tensorflow":
         raise UserError(
             f"conversion to LiteRT under KERAS_BACKEND={keras.backend.backend()}",
-            path="Latency",
+            path="LiteRT",
             received=keras.backend.backend(),
             expected="the TensorFlow backend",
             hint="Unset KERAS_BACKEND",
@@ -38,7 +38,7 @@ def convert(model: Any) -> bytes:
     signature = [tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
     for spec in signature:
         if None in spec.shape.as_list():
-            raise Infeasible(f"latency needs a fixed input size, the network takes {tuple(spec.shape.as_list())}")
+            raise Infeasible(f"LiteRT needs a fixed input size, the network takes {tuple(spec.shape.as_list())}")
 
     @tf.function(input_signature=signature, autograph=False)
     def infer(*inputs: Any) -> Any:
