@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 
 SPACE   ?= colorizer
 DATA    ?= photos
-TRIALS  ?= 20
+TRIALS  ?= 24
 WORKERS ?= 2
 SEED    ?= 0
 OUT     ?= runs/$(SPACE)

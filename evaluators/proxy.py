@@ -50,7 +50,7 @@ class ProxyTraining(Evaluator):
         batch_size: examples in a batch.
         learning_rate: Adam's.
         loss: a Keras loss by name.
-        schedule: of the learning rate, "constant" or "cosine" to 0 over the training, which makes the last epoch less of a draw.
+        schedule: of the learning rate: "constant", or "cosine" to 0, which makes the last epoch less of a draw.
         max_seconds: a training that would take longer ends as infeasible; None: no limit.
         seconds: what an evaluation takes, roughly, if you know it.
 

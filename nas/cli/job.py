@@ -65,17 +65,17 @@ class JobSettings:
     space: str
     data: str
     controller: str = "evolution"
-    trials: int = 20
+    trials: int = 24
     workers: int = 2
     seed: int = 0
     limits: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
     proxy_epochs: int = 2
-    proxy_batch_size: int = 16
+    proxy_batch_size: int = 8
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     full: bool = False
     tune_trials: int = 4
     tune_epochs: int = 3
-    train_epochs: int = 12
+    train_epochs: int = 16
 
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))
@@ -296,12 +296,13 @@ class Job:
             json.dumps({"space": self.space.reference or self.settings.space, "decisions": winner["decisions"]})
         )
         parameters: dict[str, Any] = {
-            "learning_rate": tuning.Double(3e-4, 1e-2, "log"),
-            "batch_size": tuning.Discrete([8, 16, 32]),
+            "learning_rate": tuning.Double(5e-4, 8e-3, "log"),
+            "batch_size": tuning.Discrete([8, 16]),
             "loss": tuning.Categorical(["mse"]),
         }
         command = [sys.executable, "-m", "trainer.task", f"--data={self.settings.data}", f"--architecture={architecture}"]
-        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--model_dir=", "--schedule=cosine"]
+        command += [f"--epochs={self.settings.tune_epochs}", f"--seed={self.settings.seed}", "--schedule=cosine"]
+        command += ["--model_dir="]  # a tuning trial is judged, not kept
         with self._progress("Tuning", self.settings.tune_trials) as advance:
             result = tuning.tune(
                 command,

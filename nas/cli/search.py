@@ -22,7 +22,7 @@ def search(
         str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")
     ] = "photos",
     controller: Annotated[str, typer.Option("--controller", help="random, evolution or reinforce.")] = "evolution",
-    trials: Annotated[int, typer.Option("--trials", help="Finished trials in all, those of earlier runs included.")] = 20,
+    trials: Annotated[int, typer.Option("--trials", help="Finished trials in all, those of earlier runs included.")] = 24,
     workers: Annotated[int, typer.Option("--workers", help="Trials evaluated at a time.")] = 2,
     at_most: AtMostOption = None,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="The study's directory.")] = "runs/search",
@@ -31,13 +31,13 @@ def search(
     full: Annotated[bool, typer.Option("--full", help="Then tune, train fully and export the winner.")] = False,
     tune_trials: Annotated[int, typer.Option("--tune-trials", min=1, help="With --full: tuning trials.")] = 4,
     tune_epochs: Annotated[int, typer.Option("--tune-epochs", min=1, help="With --full: epochs of a tuning trial.")] = 3,
-    train_epochs: Annotated[int, typer.Option("--train-epochs", min=1, help="With --full: epochs of full training.")] = 12,
+    train_epochs: Annotated[int, typer.Option("--train-epochs", min=1, help="With --full: epochs of full training.")] = 16,
 ) -> None:
     """Searches a space for the network with the lowest validation error within limits, and writes report.html.
 
     Every finished trial is kept as it ends: after Ctrl-C, a crash or a power cut, `nas resume DIR` continues.
 
-    Example: nas search colorizer --data photos --at-most latency_ms=book --trials 20 --full --out runs/first
+    Example: nas search colorizer --data photos --at-most latency_ms=book --trials 24 --full --out runs/first
     """
     from nas.cli.job import JobSettings
 

@@ -22,7 +22,7 @@ def status(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
 
     view = nas.Study.open(directory)
     best = view.best()
-    facts = {
+    facts: dict[str, Any] = {
         "directory": str(view.directory),
         "space": view.space["name"],
         "running_as_pid": view.driver,
@@ -39,11 +39,11 @@ def status(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
     out.print(
         f"[bold]{facts['space']}[/bold] in {facts['directory']}" + (f", running (pid {view.driver})" if view.driver else "")
     )
-    out.print(", ".join([*facts["objectives"], *facts["constraints"]]))  # type: ignore[misc]
-    out.print("trials: " + (", ".join(f"{n} {state}" for state, n in facts["trials"].items()) or "none"))  # type: ignore[union-attr]
+    out.print(", ".join([*facts["objectives"], *facts["constraints"]]))
+    out.print("trials: " + (", ".join(f"{n} {state}" for state, n in facts["trials"].items()) or "none"))
     if best:
         out.print(f"best: trial {best.id}, {view.objectives[0].metric} {best.value(view.objectives[0].metric):.5g}")
-    for name, state in facts["stages"].items():  # type: ignore[union-attr]
+    for name, state in facts["stages"].items():
         out.print(f"{name}: {state}")
 
 

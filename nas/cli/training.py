@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -139,10 +139,10 @@ def _study_command(directory: str, trial: int | None) -> tuple[list[str], Path]:
     return [sys.executable, "-m", "trainer.task", f"--data={data}", f"--architecture={architecture}"], where
 
 
-def _say_trial(trial: object) -> None:
-    state, value = trial.state, trial.value  # type: ignore[attr-defined]
-    if state != "running":
-        console().print(f"trial {trial.id}: {state}" + ("" if value != value else f", {value:.5g}"))  # type: ignore[attr-defined]
+def _say_trial(trial: Any) -> None:
+    if trial.state != "running":
+        value = "" if trial.value != trial.value else f", {trial.value:.5g}"
+        console().print(f"trial {trial.id}: {trial.state}{value}")
 
 
 def _numbers(text: str, known: dict) -> list[int]:
