@@ -9,7 +9,8 @@ DATA    ?= photos
 TRIALS  ?= 24
 WORKERS ?= 2
 SEED    ?= 0
-OUT     ?= runs/$(SPACE)
+LIMIT   ?= $(if $(filter colorizer,$(SPACE)),latency_ms=book)
+OUT     ?= runs/$(subst :,-,$(subst /,-,$(SPACE)))
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev search resume test test-slow lint types examples bench check wheel clean
@@ -17,7 +18,7 @@ OUT     ?= runs/$(SPACE)
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 22
 	@echo
-	@echo '  make search TRIALS=40 DATA=path/or/gs://prefix SPACE=file.py:function OUT=runs/mine'
+	@echo '  make search TRIALS=40 DATA=path/or/gs://prefix SPACE=file.py:function LIMIT=latency_ms=5 OUT=runs/mine'
 
 install: $(VENV)/.installed  ## .venv with the locked dependencies and the command nas
 
@@ -35,7 +36,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 
 search: install  ## the main job: search, tune, train, export, report
 	@exec $(BIN)/nas search '$(SPACE)' --data '$(DATA)' --trials '$(TRIALS)' --workers '$(WORKERS)' --seed '$(SEED)' \
-		--at-most latency_ms=book --full --out '$(OUT)'
+		$(addprefix --at-most ,$(LIMIT)) --full --out '$(OUT)'
 
 resume: install  ## continue an interrupted search (OUT=...)
 	@exec $(BIN)/nas resume '$(OUT)'

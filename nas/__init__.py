@@ -19,11 +19,10 @@ from nas import errors
 from nas.errors import Infeasible, UserError
 from nas.language import layers
 from nas.language.architecture import Architecture
-from nas.language.blocks import block, chain, choose, optional, repeat
+from nas.language.building import block, chain, choose, optional, repeat
 from nas.language.choices import manyof, oneof
-from nas.language.loading import load_space
 from nas.language.operation import KerasCall, OpCost, Operation
-from nas.language.space import SearchSpace, as_space, space
+from nas.language.space import SearchSpace, as_space, load_space, space
 from nas.study.interfaces import Controller, Evaluator, Fidelity
 from nas.study.objective import Constraint, Objective, at_least, at_most, maximize, minimize
 from nas.study.study import Study

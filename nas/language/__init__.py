@@ -2,15 +2,21 @@
 
 Reading order (each file imports only from those above it):
 
+    application    apply: the one call that operations, choices and tensors share
     choices        oneof, manyof: decisions that refuse Python control flow
+    fields         what a field of an operation accepts
     operation      Operation: fields, shape rule, cost rule, Keras call
+    rules          shape and cost arithmetic that layers share
     graph          Node, Graph, Net: one architecture as plain data
-    layers         the operations a network is written with
-    blocks         chain, choose, optional, repeat, block
-    tracing        Tensor, Trace: a Python function becomes a hyper value
-    shapes         which shapes can reach an operation, over the whole space
-    genome         a DNASpec as flat arrays: count, sample, unrank, mutate, cross over
+    layers/        the operations a network is written with
+    blocks         operations made of operations
     assemble       a hyper value and a vector of decisions become a Graph
-    fingerprint, pricing, keras_model, keras_source, drawing   what is read off a Graph
+    shapes         which shapes can reach an operation, over the whole space
+    tracing        Tensor, Trace: a Python function becomes a hyper value
+    building       chain, choose, optional, repeat, block
+    naming         names for decisions, after the place they are written in
+    units, program, vocabulary, codec, variation, genome   a DNASpec as flat arrays: count, sample, unrank, mutate, cross over
+    fingerprint, pricing, keras_model, keras_source, drawing/   what is read off a Graph
+    references     how another process finds a space
     architecture, space    the two nouns users hold
 """

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import pyglove as pg
 
 from nas.errors import SpaceError
+from nas.language.application import apply
 
 _TUPLE_MARKER = pg.utils.JSONConvertible.TUPLE_MARKER  # PyGlove compares the first item of every list it is given with it
 
@@ -66,8 +67,6 @@ class OneOf(_Undecided, pg.hyper.OneOf):
 
     def __call__(self, *tensors: Any) -> Any:
         """Applies whichever operation is chosen to traced tensors."""
-        from nas.language.tracing import apply  # tracing is built on choices; only this call leads back up
-
         return apply(self, tensors, self.label)
 
     def __eq__(self, other: object) -> Any:

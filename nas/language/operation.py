@@ -37,6 +37,7 @@ from typing import Any
 import pyglove as pg
 
 from nas.errors import SpaceError
+from nas.language.application import apply
 from nas.language.fields import complaint, describe
 
 Shape = tuple[int, ...]
@@ -132,8 +133,6 @@ class Operation(pg.Object):
 
     def __call__(self, *tensors: Any) -> Any:
         """Applies the operation to traced tensors inside a space function; returns the output tensor."""
-        from nas.language.tracing import apply  # tracing is built on operations; only this call leads back up
-
         return apply(self, tensors, self.name)
 
     @classmethod

@@ -26,6 +26,7 @@ from nas.language.graph import Graph
 from nas.language.naming import name_decisions
 from nas.language.operation import Operation, Shape
 from nas.language.pricing import Cost, price
+from nas.language.references import reference_to, resolve
 from nas.language.shapes import Doubt, Possible, SpaceNet
 from nas.language.tracing import parameter_names, trace_network
 
@@ -228,8 +229,6 @@ class SearchSpace:
                 path=self.name,
                 hint="Define it at the top of a module or script, or run with workers=1",
             )
-        from nas.language.loading import load_space
-
         return load_space, (self.reference,)
 
     def __repr__(self) -> str:
@@ -293,8 +292,6 @@ def space(
     """
 
     def decorate(function: Callable[..., Any]) -> SearchSpace:
-        from nas.language.loading import reference_to
-
         arguments = parameter_names(function)
         if (input is None) == (inputs is None):
             raise SpaceError("the input shapes are missing", path=function.__name__, hint="Write @nas.space(input=(80, 80, 1))")
@@ -333,8 +330,6 @@ def as_space(
         input: shape of the input, where `value` is an operation of `nas.layers` or `nas.blocks`.
         name: for people and files.
     """
-    from nas.language.loading import reference_to
-
     if isinstance(value, SearchSpace):
         return value
     reference = None
@@ -366,6 +361,16 @@ def as_space(
         outputs = [net.apply(value, Possible(frozenset(inputs.values())))]
         doubts = net.doubts
     return SearchSpace(name or "space", value, inputs=inputs, doubts=doubts, outputs=outputs, build=build, reference=reference)
+
+
+def load_space(reference: str) -> SearchSpace:
+    """The space at `module:name`, `module.path.name` or `file.py:name`.
+
+    Raises:
+        SpaceError: nothing is found there, or it is not a space.
+    """
+    found = resolve(reference, SearchSpace)
+    return as_space(found, name=None if callable(found) else reference.replace(":", ".").rpartition(".")[2])
 
 
 def _check_shape(shape: Any, path: str) -> Shape:

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import pyglove as pg
 
 from nas.errors import ShapeError, SpaceError
-from nas.language.blocks import Block, Step, as_operation
-from nas.language.choices import OneOf
+from nas.language.application import Traced, apply
+from nas.language.blocks import Block, Step
+from nas.language.layers import Add
 from nas.language.operation import Operation, Shape
 from nas.language.shapes import Doubt, Possible, SpaceNet
 
@@ -71,7 +72,7 @@ class Trace:
         return name
 
 
-class Tensor:
+class Tensor(Traced):
     """What flows between layers while a space function runs.
 
     Attributes:
@@ -105,9 +106,23 @@ class Tensor:
             )
         return next(iter(shapes))
 
-    def __add__(self, other: Any) -> Tensor:
-        from nas.language.layers import Add
+    def receive(self, op: Any, tensors: Sequence[Any], name: str | None) -> Tensor:
+        path = name or type(op).__name__
+        if any(tensor._trace is not self._trace for tensor in tensors):
+            raise SpaceError(
+                "its inputs belong to different functions",
+                path=path,
+                hint="A block sees only its arguments: make the outer tensor one of them, as in choose(f, g)(x, skip)",
+            )
+        if isinstance(op, Operation):
+            least, most = op.arity
+            if len(tensors) < least or (most is not None and len(tensors) > most):
+                raise ShapeError(
+                    f"takes {least if most == least else f'at least {least}'} input(s), got {len(tensors)}", path=path
+                )
+        return self._trace.add(op, [tensor.name for tensor in tensors], name)
 
+    def __add__(self, other: Any) -> Tensor:
         return apply(Add(), (self, other), None)
 
     def _refuse(self, *_: Any) -> NoReturn:
@@ -119,34 +134,6 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"Tensor({self.name!r})"
-
-
-def apply(op: Any, tensors: Sequence[Any], name: str | None) -> Tensor:
-    """Adds `op` to the trace its inputs belong to."""
-    path = name or type(op).__name__
-    if not tensors:
-        raise SpaceError("applied to nothing", path=path, expected="tensors", hint="Write layer(x)")
-    for tensor in tensors:
-        if not isinstance(tensor, Tensor):
-            raise SpaceError(
-                f"applied to {type(tensor).__name__}",
-                path=path,
-                received=tensor,
-                expected="tensors of a space function",
-                hint="Layers are applied inside a function decorated with @nas.space",
-            )
-    traces = {id(tensor._trace): tensor._trace for tensor in tensors}
-    if len(traces) > 1:
-        raise SpaceError(
-            "its inputs belong to different functions",
-            path=path,
-            hint="A block sees only its arguments: make the outer tensor one of them, as in choose(f, g)(x, skip)",
-        )
-    if isinstance(op, Operation):
-        least, most = op.arity
-        if len(tensors) < least or (most is not None and len(tensors) > most):
-            raise ShapeError(f"takes {least if most == least else f'at least {least}'} input(s), got {len(tensors)}", path=path)
-    return next(iter(traces.values())).add(op, [tensor.name for tensor in tensors], name)
 
 
 def trace_block(function: Callable[..., Any], name: str | None) -> Block:
@@ -182,6 +169,3 @@ def _as_outputs(result: Any, function: Callable[..., Any]) -> list[Any]:
     if result is None:
         raise SpaceError("returns nothing", path=function.__name__, expected="a tensor", hint="Add a return statement")
     return list(result) if isinstance(result, list | tuple) else [result]
-
-
-__all__ = ["OneOf", "Tensor", "Trace", "apply", "as_operation", "parameter_names", "trace_block", "trace_network"]

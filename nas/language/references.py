@@ -1,4 +1,4 @@
-"""Finding a space by name: `module:name`, `module.path.name`, or `file.py:name`.
+"""References: how another process finds a space. `module:name`, `module.path.name`, or `file.py:name`.
 
 A space travels between processes as such a reference: the code that defines it is imported again, nothing is unpickled.
 """
@@ -31,14 +31,16 @@ def reference_to(function: Callable[..., Any]) -> str | None:
     return f"{module}:{qualified}"
 
 
-def load_space(reference: str) -> Any:
-    """The space at `module:name`, `module.path.name` or `file.py:name`.
+def resolve(reference: str, kind: type) -> Any:
+    """The object at `module:name`, `module.path.name` or `file.py:name`.
+
+    Args:
+        reference: where it is.
+        kind: what is looked for; names of that kind are offered where the named one is missing.
 
     Raises:
-        SpaceError: nothing is found there, its code fails, or it is not a space.
+        SpaceError: nothing is found there.
     """
-    from nas.language.space import SearchSpace, as_space
-
     place, colon, name = reference.rpartition(":")
     if not colon:
         place, dot, name = reference.rpartition(".")
@@ -52,11 +54,10 @@ def load_space(reference: str) -> Any:
     module = _load_file(place, reference) if place.endswith(".py") else _import(place, reference)
     found = getattr(module, name, None)
     if found is None:
-        spaces = [k for k, v in vars(module).items() if isinstance(v, SearchSpace)]
-        raise SpaceError(
-            f"{place} has no {name!r}", path=reference, received=name, expected=f"one of {', '.join(spaces)}" if spaces else ""
-        )
-    return as_space(found, name=None if callable(found) else name)
+        others = [k for k, v in vars(module).items() if isinstance(v, kind)]
+        expected = f"one of {', '.join(others)}" if others else ""
+        raise SpaceError(f"{place} has no {name!r}", path=reference, received=name, expected=expected)
+    return found
 
 
 def _import(module: str, reference: str) -> Any:
