@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -115,11 +116,18 @@ class FullTraining:
         _write(directory / "result.json", result)
         return result
 
-    def run_as_process(self, on_epoch: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Trains in a process of its own and waits; calls `on_epoch` after each epoch, those of an earlier run included.
+    def run_as_process(
+        self, on_epoch: Callable[[], None] = lambda: None, stop: threading.Event | None = None
+    ) -> dict[str, Any]:
+        """Trains in a process of its own and waits.
+
+        Args:
+            on_epoch: called after each epoch, those of an earlier run included.
+            stop: ends the training when it is set, for callers that wait in a thread.
 
         Raises:
             UserError: the training failed; says where its log is.
+            KeyboardInterrupt: `stop` was set; running again goes on from the last epoch.
         """
         directory = Path(self.directory)
         done = self.result()
@@ -135,6 +143,9 @@ class FullTraining:
                     while not waiting.done():
                         time.sleep(POLL_S)
                         seen = _announce(directory, seen, on_epoch)
+                        if stop is not None and stop.is_set():
+                            raise KeyboardInterrupt
+                    seen = _announce(directory, seen, on_epoch)
                     outcome = waiting.result()
                 except BaseException:
                     process.stop("interrupted")

@@ -19,6 +19,7 @@ import dataclasses
 import json
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -379,13 +380,15 @@ class Job:
     def _train_all(self, jobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Full trainings as processes, a few at a time; one that was interrupted goes on from its checkpoint."""
         epochs = self.settings.train_epochs * len(jobs)
+        stop = threading.Event()
         with self._progress("Full training (epochs)", epochs) as advance, ThreadPoolExecutor(self.settings.workers) as pool:
-            futures = {name: pool.submit(job.run_as_process, advance) for name, job in jobs.items()}
+            futures = {name: pool.submit(job.run_as_process, advance, stop) for name, job in jobs.items()}
             try:
                 return {name: future.result() for name, future in futures.items()}
             except BaseException:
-                for job in jobs.values():
-                    job.stop()
+                stop.set()
+                for future in futures.values():
+                    future.cancel()
                 raise
 
     def _keep_images(self, jobs: Mapping[str, Any]) -> str | None:
