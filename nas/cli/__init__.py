@@ -6,7 +6,9 @@
     search     nas search | resume
     studies    nas status | top | report | export
     training   nas train | tune
-    job        what `search --full` does, stage by stage
+    preflight  what a space is, in figures
+    job        what `nas search` does
+    finish     what follows the search with --full, stage by stage
 
 Exit codes: 0 success, 2 a mistake of the user (one clear message), 1 a failure, 130 interrupted.
 """
