@@ -27,6 +27,7 @@ from nas.study.events import TrialFinished
 from nas.study.report import write_report
 from nas.study.trial import Trial
 from trainer.data import load_data
+from trainer.pipelines import scaled_size
 
 DRAWN = 12  # architectures whose latency is measured to say what share of the space meets a limit
 
@@ -41,6 +42,7 @@ class JobSettings:
         controller_settings: what the controller takes beside its seed.
         limits: metric -> bound or the name of a baseline that sets it.
         proxy_epochs, proxy_batch_size: how a trial is trained.
+        proxy_resolution: factor on the images' height and width in a trial, for spaces whose networks take any size.
         full: whether tuning, full training and export follow.
         tune_trials, tune_epochs: of the tuning.
         train_epochs: of full training, the same for every network.
@@ -53,7 +55,8 @@ class JobSettings:
     workers: int = 2
     seed: int = 0
     limits: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
-    proxy_epochs: int = 2
+    proxy_epochs: int = 3
+    proxy_resolution: float = 0.6
     proxy_batch_size: int = 8
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     full: bool = False
@@ -234,8 +237,13 @@ class Job:
     # -- small things ----------------------------------------------------------------------------------------------------
 
     def _proxy(self) -> Any:
-        s = self.settings
-        return evaluators.ProxyTraining(self.data, epochs=s.proxy_epochs, batch_size=s.proxy_batch_size, schedule="cosine")
+        s, shape = self.settings, self.space.input_shape or ()
+        is_image = len(shape) == 3
+        resized = is_image and self.space.takes_size(scaled_size(shape[:2], s.proxy_resolution))
+        resolution = s.proxy_resolution if resized else 1.0
+        return evaluators.ProxyTraining(
+            self.data, epochs=s.proxy_epochs, resolution=resolution, batch_size=s.proxy_batch_size, schedule="cosine"
+        )
 
     def _stored_notes(self) -> dict[str, Any]:
         """What an earlier run of the same job found out before its search; refuses another job's directory."""
@@ -245,7 +253,7 @@ class Job:
         mine, theirs = self.settings.to_json(), notes.pop("job", None)
         if theirs is None:
             return {}
-        fixed = ("space", "data", "controller", "seed", "limits", "proxy_epochs", "proxy_batch_size")
+        fixed = ("space", "data", "controller", "seed", "limits", "proxy_epochs", "proxy_resolution", "proxy_batch_size")
         different = [k for k in fixed if mine[k] != theirs.get(k)]
         if different:
             told = "; ".join(f"{k} was {theirs.get(k)!r}, is now {mine[k]!r}" for k in different)

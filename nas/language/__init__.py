@@ -19,4 +19,7 @@ Reading order (each file imports only from those above it):
     fingerprint, pricing, keras_model, keras_source, drawing/   what is read off a Graph
     references     how another process finds a space
     architecture, space    the two nouns users hold
+    automaton      a whole space at once: every architecture that builds and what it costs, counted exactly
+    proof          prove(space): all of it builds, or a smallest counterexample
+    budget         within(space, flops=...): the architectures within limits, as a space
 """

@@ -43,10 +43,10 @@ class Assembler:
                 hint="Only oneof, manyof and float choices can be used in a network",
             )
 
-    def graph(self, vector: Any) -> Graph:
-        """The live graph of the decisions in `vector` (one row of the genome)."""
+    def graph(self, vector: Any, inputs: Mapping[str, Shape] | None = None) -> Graph:
+        """The live graph of the decisions in `vector` (one row of the genome); `inputs`: on inputs of another size."""
         net = Net()
-        edges = [net.input(name, shape) for name, shape in self._inputs.items()]
+        edges = [net.input(name, shape) for name, shape in (inputs or self._inputs).items()]
         found = net.apply(self._make(vector.tolist(), vector.tobytes()), *edges)
         return net.graph((found,) if isinstance(found, Edge) else found)
 

@@ -177,6 +177,30 @@ class SearchSpace:
             error.received = architecture.decisions
             raise
 
+    def takes_size(self, size: Sequence[int], samples: int = 8) -> bool:
+        """Whether its networks, weights and all, also take images of another size and give outputs scaled alike.
+
+        Asked of `samples` random architectures: a cheaper proxy task on smaller images needs it.
+        """
+        if not self.is_network or len(self.inputs) != 1:
+            return False
+        (name, shape), rank = next(iter(self.inputs.items())), len(size)
+        for architecture in self.sample(seed=0, n=samples):
+            full = architecture.network
+            try:
+                small = self._assembler.graph(architecture.vector, {name: (*size, *shape[rank:])})
+            except UserError:
+                return False
+            if small.nodes.keys() != full.nodes.keys():
+                return False
+            if any(a.cost.params != b.cost.params for a, b in zip(full.nodes.values(), small.nodes.values(), strict=True)):
+                return False
+            for output in full.outputs:
+                before, after = full.nodes[output].shape, small.nodes[output].shape
+                if any(b * old != a * new for a, b, old, new in zip(before, after, shape, size, strict=False)):
+                    return False
+        return True
+
     def fingerprint_of(self, architecture: Architecture) -> str:
         if self.is_network:
             return fingerprint(architecture.network)
