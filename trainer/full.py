@@ -39,7 +39,7 @@ class FullTraining:
         space, decisions: the architecture, by the space's reference.
         data: a data set by name or path.
         directory: where everything goes.
-        epochs, batch_size, learning_rate, loss, schedule, seed: see `trainer.training.TrainSettings`.
+        epochs, batch_size, learning_rate, loss, schedule, flip, seed: see `trainer.training.TrainSettings`.
         samples: how many held-out examples are kept with their predictions.
         export_to: where the network is exported in every format, in the same process; "": it is not.
     """
@@ -54,6 +54,7 @@ class FullTraining:
     learning_rate: float = 1e-3
     loss: str = "mse"
     schedule: str = "cosine"
+    flip: bool = False
     seed: int = 0
     samples: int = 0
     export_to: str = ""
@@ -82,7 +83,7 @@ class FullTraining:
         directory.mkdir(parents=True, exist_ok=True)
         data = load_data(self.data)
         model = nas.load_space(self.space).architecture(self.decisions).build(seed=self.seed)
-        fields = ("epochs", "batch_size", "learning_rate", "loss", "schedule", "seed")
+        fields = ("epochs", "batch_size", "learning_rate", "loss", "schedule", "flip", "seed")
         progress = directory / "progress.jsonl"
 
         def note(epoch: int, logs: Mapping[str, float]) -> None:

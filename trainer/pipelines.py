@@ -24,11 +24,29 @@ the size they were given only for multiples of 2**4: from 40 pixels the book's n
 _BLOCK = 256  # examples resized together, which bounds memory
 
 
-def training_order(examples: int, batch_size: int, steps: int, seed: int, start: int = 0) -> np.ndarray:
-    """Which examples make up each batch, `(steps - start, batch_size)`: batches `start` to `steps` of the chain of passes."""
-    passes = math.ceil(steps * batch_size / examples)
-    chain = np.concatenate([np.random.default_rng([seed, k]).permutation(examples).astype(np.int32) for k in range(passes)])
-    return chain[: steps * batch_size].reshape(steps, batch_size)[start:]
+def training_order(examples: int, batch_size: int, steps: int, seed: int, start: int = 0, *, flip: bool = False) -> np.ndarray:
+    """Which examples make up each batch, `(steps - start, batch_size)`: batches `start` to `steps` of the chain of passes.
+
+    With `flip` half of the examples, other ones in each pass, are written as `~i`: example i mirrored left to right.
+    """
+    passes = [_one_pass(examples, seed, k, flip) for k in range(math.ceil(steps * batch_size / examples))]
+    return np.concatenate(passes)[: steps * batch_size].reshape(steps, batch_size)[start:]
+
+
+def _one_pass(examples: int, seed: int, k: int, flip: bool) -> np.ndarray:
+    rng = np.random.default_rng([seed, k])
+    order = rng.permutation(examples).astype(np.int32)
+    return np.where(rng.random(examples) < 0.5, ~order, order) if flip else order
+
+
+def _gather(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The examples that a batch of `training_order` names."""
+    flipped = rows < 0
+    kept = np.where(flipped, ~rows, rows)
+    batch = x[kept], y[kept]
+    for images in batch:
+        images[flipped] = images[flipped][:, :, ::-1]
+    return batch
 
 
 def training_batches(x: np.ndarray, y: np.ndarray, order: np.ndarray) -> Any:
@@ -39,13 +57,13 @@ def training_batches(x: np.ndarray, y: np.ndarray, order: np.ndarray) -> Any:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        return ((x[rows], y[rows]) for rows in order)
+        return (_gather(x, y, rows) for rows in order)
     import tensorflow as tf
 
     batch = order.shape[1]
 
     def gather(rows: Any) -> Any:
-        batch_x, batch_y = tf.numpy_function(lambda i: (x[i], y[i]), [rows], (tf.float32, tf.float32), stateful=False)
+        batch_x, batch_y = tf.numpy_function(lambda i: _gather(x, y, i), [rows], (tf.float32, tf.float32), stateful=False)
         return tf.ensure_shape(batch_x, (batch, *x.shape[1:])), tf.ensure_shape(batch_y, (batch, *y.shape[1:]))
 
     return _sharded_by_data(tf.data.Dataset.from_tensor_slices(order).map(gather).prefetch(2))

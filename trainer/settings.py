@@ -24,6 +24,8 @@ class TrainSettings:
         beta_1: Adam's decay of the first moment; the book's .5.
         schedule: "constant" as in the book, or "cosine": the rate falls to 0 over the whole training (Loshchilov and Hutter
             2017, eq. 5, without restarts), which makes the last epoch's figure less of a draw.
+        flip: mirror half of the examples of each pass left to right, inputs and targets alike, for images whose sides are equal
+            to the task.
         seed: of the order of examples. Initial weights and dropout follow the seed the network was built with.
         strategy: single, mirror or multi (`trainer.strategy`).
     """
@@ -35,6 +37,7 @@ class TrainSettings:
     loss: str = "mse"
     beta_1: float = 0.5
     schedule: str = "constant"
+    flip: bool = False
     seed: int = 0
     strategy: str = "single"
 

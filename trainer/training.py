@@ -124,7 +124,8 @@ def train(
             rows, best = checkpoint.restore(model)
             history = [Epoch(**row) for row in rows]
 
-    order = training_order(len(dataset.train_x), batch_size, settings.epochs * steps, settings.seed, start=len(history) * steps)
+    wanted, done = settings.epochs * steps, len(history) * steps
+    order = training_order(len(dataset.train_x), batch_size, wanted, settings.seed, start=done, flip=settings.flip)
     batches = batches_for(model, training_batches(dataset.train_x, dataset.train_y, order))
     step, predict = make_step(model), make_predict(model)
     step_seconds: list[float] = []

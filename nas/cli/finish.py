@@ -141,6 +141,8 @@ class Finish:
         plans = {"winner": (winner["decisions"], default), "tuned winner": (winner["decisions"], best)}
         plans |= {f"{name} network": (a.decisions, default) for name, a in self._job.space.baselines.items()}
         epochs = self._job.settings.train_epochs
+        x, y = self._job.data.input_shape, self._job.data.output_shape
+        flip = len(x) == len(y) == 3 and x[:2] == y[:2]  # images to images: a mirrored pair is one more example
         jobs = {
             name: FullTraining(
                 name=name,
@@ -150,6 +152,7 @@ class Finish:
                 epochs=epochs,
                 seed=self._job.settings.seed,
                 directory=str(self._job.directory / "artifacts" / _slug(name, dict(decisions), parameters, epochs)),
+                flip=flip,
                 samples=SHOWN_IMAGES,
                 export_to=str(self._job.directory / "export") if name == "tuned winner" else "",
                 **parameters,
@@ -179,7 +182,8 @@ class Finish:
         for point in (baselines.reference_points(self._job.data) or ())[:1]:
             rows.append({"name": point.name, "val_mse": point.val_mse, "test_mse": point.test_mse, "params": point.parameters})
         images = self._keep_images(jobs)
-        note = f"Every network is trained {epochs} epochs and kept at its best epoch on validation data."
+        flipped = "; half of the examples of each pass are mirrored left to right" if flip else ""
+        note = f"Every network is trained {epochs} epochs and kept at its best epoch on validation data{flipped}."
         exports = results["tuned winner"]["exports"]
         return {"metric": "val_mse", "held_out": "test_mse", "rows": rows, "images": images, "note": note, "exports": exports}
 

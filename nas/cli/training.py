@@ -24,6 +24,7 @@ def train(
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 20,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the images of each pass left to right.")] = False,
     data: Annotated[str | None, typer.Option("--data", help="Another data set than the search's.")] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -48,6 +49,7 @@ def train(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            flip=flip,
             seed=seed,
             samples=6,
         )

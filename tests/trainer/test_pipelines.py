@@ -41,6 +41,18 @@ def test_batches_are_the_examples_in_that_order():
         np.testing.assert_array_equal(y, data.train_y[rows])
 
 
+def test_flipped_examples_are_mirrored_inputs_and_targets_alike():
+    data = tiny_data()
+    order = training_order(len(data.train_x), 6, 8, seed=0, flip=True)
+    plain = training_order(len(data.train_x), 6, 8, seed=0)
+    np.testing.assert_array_equal(np.where(order < 0, ~order, order), plain)  # the same examples in the same places
+    assert 0.3 < (order < 0).mean() < 0.7
+    np.testing.assert_array_equal(order[3:], training_order(len(data.train_x), 6, 8, seed=0, start=3, flip=True))
+    [(x, y)] = training_batches(data.train_x, data.train_y, np.array([[3, ~1]]))
+    np.testing.assert_array_equal(x, [data.train_x[3], data.train_x[1][:, ::-1]])
+    np.testing.assert_array_equal(y, [data.train_y[3], data.train_y[1][:, ::-1]])
+
+
 def test_batches_know_their_shape():
     data = tiny_data()
     x, y = training_batches(data.train_x, data.train_y, training_order(24, 5, 1, 0)).element_spec
