@@ -136,7 +136,7 @@ class Finish:
         }
 
     def _train(self, winner: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-        default = {"learning_rate": 1e-3, "batch_size": self._job.settings.proxy_batch_size, "loss": "mse"}
+        default = {"learning_rate": 1e-3, "batch_size": self._job.settings.batch_size, "loss": "mse"}
         best = {k: found["best"]["parameters"][k] for k in default}
         plans = {"winner": (winner["decisions"], default), "tuned winner": (winner["decisions"], best)}
         plans |= {f"{name} network": (a.decisions, default) for name, a in self._job.space.baselines.items()}

@@ -46,6 +46,7 @@ class JobSettings:
         full: whether tuning, full training and export follow.
         tune_trials, tune_epochs: of the tuning.
         train_epochs: of full training, the same for every network.
+        batch_size: of full training with default hyperparameters.
     """
 
     space: str
@@ -57,12 +58,13 @@ class JobSettings:
     limits: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
     proxy_epochs: int = 3
     proxy_resolution: float = 0.6
-    proxy_batch_size: int = 8
+    proxy_batch_size: int = 16
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     full: bool = False
     tune_trials: int = 4
-    tune_epochs: int = 3
-    train_epochs: int = 16
+    tune_epochs: int = 2
+    train_epochs: int = 14
+    batch_size: int = 8
 
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -34,8 +34,8 @@ def search(
     ] = 0.6,
     full: Annotated[bool, typer.Option("--full", help="Then tune, train fully and export the winner.")] = False,
     tune_trials: Annotated[int, typer.Option("--tune-trials", min=1, help="With --full: tuning trials.")] = 4,
-    tune_epochs: Annotated[int, typer.Option("--tune-epochs", min=1, help="With --full: epochs of a tuning trial.")] = 3,
-    train_epochs: Annotated[int, typer.Option("--train-epochs", min=1, help="With --full: epochs of full training.")] = 16,
+    tune_epochs: Annotated[int, typer.Option("--tune-epochs", min=1, help="With --full: epochs of a tuning trial.")] = 2,
+    train_epochs: Annotated[int, typer.Option("--train-epochs", min=1, help="With --full: epochs of full training.")] = 14,
 ) -> None:
     """Searches a space for the network with the lowest validation error within limits, and writes report.html.
 
