@@ -115,6 +115,6 @@ def test_a_controller_whose_state_is_not_json(tmp_path):
         def state(self):
             return {"seen": {1, 2}}
 
-    with pytest.raises(StudyError, match=r"Odd.state\(\): not plain JSON"):
+    with pytest.raises(StudyError, match=r"Odd.describe\(\): not plain JSON"):
         blocks(tmp_path / "s", controller=Odd())
     assert not (tmp_path / "s").exists()
