@@ -69,6 +69,15 @@ class JobSettings:
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
+    def commands(self, directory: str) -> str:
+        """Shell commands that do the same again."""
+        limits = "".join(f" --at-most {metric}={bound}" for metric, bound in self.limits.items())
+        return (
+            f"nas search {self.space} --data {self.data} --controller {self.controller} --trials {self.trials}"
+            f" --workers {self.workers} --seed {self.seed}{limits}{' --full' if self.full else ''} --out {directory}\n"
+            f"nas top {directory}\nnas report {directory}"
+        )
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JobSettings:
         known = {f.name for f in dataclasses.fields(cls)}
@@ -114,7 +123,12 @@ class Job:
         if self.settings.full:
             self.console.print(results_table(Finish(self).run(study)))
         view = nas.Study.open(self.directory)
-        report = write_report(view, space=self.space, title=f"{self.space.name} on {self.data.name}", commands=self._commands())
+        report = write_report(
+            view,
+            space=self.space,
+            title=f"{self.space.name} on {self.data.name}",
+            commands=self.settings.commands(self.directory.name),
+        )
         self.console.print(f"\nReport: [bold]{report}[/bold]", soft_wrap=True)
         return report
 
@@ -265,15 +279,6 @@ class Job:
                 hint=f"Choose another --out, or continue it with `nas resume {self.directory}`",
             )
         return notes | {"controller_settings": theirs["controller_settings"]}
-
-    def _commands(self) -> str:
-        s = self.settings
-        limits = "".join(f" --at-most {metric}={bound}" for metric, bound in s.limits.items())
-        return (
-            f"nas search {s.space} --data {s.data} --controller {s.controller} --trials {s.trials} --workers {s.workers}"
-            f" --seed {s.seed}{limits}{' --full' if s.full else ''} --out {self.directory.name}\n"
-            f"nas top {self.directory.name}\nnas report {self.directory.name}"
-        )
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[], None]]:

@@ -82,7 +82,13 @@ def report(directory: DirectoryArgument) -> None:
         space = find_space(view.space["reference"] or view.space["name"])
     except UserError:
         space = None  # the report is then without drawings; its code has moved
-    console().print(str(write_report(view, space=space)), soft_wrap=True)
+    title = commands = ""
+    if "job" in view.notes:
+        from nas.cli.job import JobSettings
+
+        settings = JobSettings.from_json(view.notes["job"])
+        title, commands = f"{view.space['name']} on {settings.data}", settings.commands(view.directory.name)
+    console().print(str(write_report(view, space=space, title=title, commands=commands)), soft_wrap=True)
 
 
 def export(
