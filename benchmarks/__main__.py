@@ -1,8 +1,8 @@
 """All figures that CI can hold on to, as ratios in one run: `python -m benchmarks`.
 
-    genome   sampling and mutation against PyGlove's own on the same space     required: 1,000 times
-    cost     an architecture's cost against build and count in Keras           required: 100 times
-    study    durable overhead of the study loop at 20,000 trials               required: at most 2 ms a trial
+genome   sampling and mutation against PyGlove's own on the same space     required: 1,000 times
+cost     an architecture's cost against build and count in Keras           required: 100 times
+study    durable overhead of the study loop at 20,000 trials               required: at most 2 ms a trial
 """
 
 from __future__ import annotations
