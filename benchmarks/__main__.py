@@ -2,6 +2,8 @@
 
 genome   sampling and mutation against PyGlove's own on the same space     required: 1,000 times
 cost     an architecture's cost against build and count in Keras           required: 100 times
+budget   colorizer: draws and prices a second, against PyGlove and Keras   required: 20,000 and 100,000
+         10,000 draws within a budget that one in 137 million meets        required: under 10 s
 study    durable overhead of the study loop at 20,000 trials               required: at most 2 ms a trial
 """
 
@@ -11,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import cost, genome, study
+from benchmarks import budget, cost, genome, study
 
 
 def main() -> int:
@@ -28,6 +30,15 @@ def main() -> int:
         found["ratio"] >= 100,
         f"cost: {found['arithmetic_ms']:.2f} ms by arithmetic, {found['keras_ms']:.0f} ms in Keras: "
         f"{found['ratio']:.0f} times (required 100)",
+    )
+    keras_per_s = 1e3 / found["keras_ms"]
+    found = budget.run(checked=500)
+    misses += _say(
+        budget.is_accepted(found),
+        f"budget: {found['drawn_per_s']:,.0f} draws a second, {found['drawn_per_s'] / found['pyglove_drawn_per_s']:,.0f} times "
+        f"PyGlove's {found['pyglove_drawn_per_s']:.1f} (required 20,000); {found['priced_per_s']:,.0f} prices a second, "
+        f"{found['priced_per_s'] / keras_per_s:,.0f} times Keras's {keras_per_s:.1f} (required 100,000); "
+        f"{found['draws']:,} draws within one in {1 / found['share']:,.0f} in {found['draws_s']:.1f} s (required 10)",
     )
     with tempfile.TemporaryDirectory(dir=".") as folder:
         found = study.measure(20_000, Path(folder) / "study")

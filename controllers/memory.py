@@ -138,4 +138,5 @@ class Memory:
 
     def _set_order(self, seed: int) -> None:
         self._order_seed = seed
-        self._order = None if self.space.size is None else Permutation(self.space.size, seed)
+        numbered = self.space.genome.size  # None: continuous, or too many points within limits to be numbered
+        self._order = None if numbered is None else Permutation(numbered, seed)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.language.feasible_genome import FeasibleGenome
 from nas.language.genome import Genome, Slot
 from nas.language.program import INACTIVE
 from nas.language.units import Real
@@ -32,7 +33,7 @@ class Policy:
         logits: (slots, most options of any slot); columns beyond a slot's own options stay 0 and are never drawn.
     """
 
-    def __init__(self, genome: Genome):
+    def __init__(self, genome: Genome | FeasibleGenome):
         self._program = genome.program
         self._numbers = {i: unit for i, unit in self._program.units.items() if isinstance(unit, Real)}
         counts = [slot.options or PARTS for slot in genome.slots]

@@ -30,6 +30,7 @@ from controllers.memory import Memory
 from controllers.policy import Policy
 from controllers.ranking import Merit, dominates, is_failed, merit, read_merit
 from nas.language.architecture import Architecture
+from nas.language.feasible_genome import FeasibleGenome
 from nas.language.space import SearchSpace
 from nas.study.interfaces import Controller
 from nas.study.objective import Constraint, Objective
@@ -102,11 +103,16 @@ class Reinforce(Controller):
         for step in range(STEPS + 1):
             if step and self._can_mutate:
                 vectors = self.space.genome.mutate(vectors, self._memory.rng)
-            for vector in vectors:
+            for vector in self._fitting(vectors):
                 architecture = self._memory.admit(vector)
                 if architecture is not None:
                     return architecture
         return self._memory.draw()
+
+    def _fitting(self, vectors: np.ndarray) -> np.ndarray:
+        """Those within the space: the policy knows neither rules between decisions nor limits on costs."""
+        genome = self.space.genome
+        return vectors[genome.fits(vectors)] if isinstance(genome, FeasibleGenome) else vectors
 
 
 def savage_score(found: Merit, among: Iterable[Merit]) -> float:

@@ -1,9 +1,13 @@
 """Espalier: neural architecture search with a language.
 
     space, as_space, load_space     define or find a search space
-    oneof, manyof                   decisions about values
+    family                          a space for each choice of arguments
+    oneof, manyof, integer, real    decisions about values
     choose, optional, repeat        decisions about operations
-    chain, block                    operations made of operations
+    connect                         decisions about connections
+    encoder, decoder                networks that go down and back up, one derived from the other
+    tied, require                   one decision for many places, rules between decisions
+    chain, block, branches          operations made of operations
     layers                          what networks are written with
     Operation                       base class of your own layers
     Study                           search a space: controller, evaluators, objectives, constraints
@@ -19,10 +23,12 @@ from nas import errors
 from nas.errors import Infeasible, UserError
 from nas.language import layers
 from nas.language.architecture import Architecture
-from nas.language.building import block, chain, choose, optional, repeat
-from nas.language.choices import manyof, oneof
+from nas.language.building import block, branches, chain, choose, connect, optional, repeat, require, tied
+from nas.language.choices import integer, manyof, oneof, real
+from nas.language.defining import as_space, family, load_space, space
+from nas.language.mirror import decoder, encoder
 from nas.language.operation import KerasCall, OpCost, Operation
-from nas.language.space import SearchSpace, as_space, load_space, space
+from nas.language.space import SearchSpace
 from nas.study.interfaces import Controller, Evaluator, Fidelity
 from nas.study.objective import Constraint, Objective, at_least, at_most, maximize, minimize
 from nas.study.study import Study
@@ -50,9 +56,15 @@ __all__ = [
     "at_least",
     "at_most",
     "block",
+    "branches",
     "chain",
     "choose",
+    "connect",
+    "decoder",
+    "encoder",
     "errors",
+    "family",
+    "integer",
     "layers",
     "load_space",
     "manyof",
@@ -60,6 +72,9 @@ __all__ = [
     "minimize",
     "oneof",
     "optional",
+    "real",
     "repeat",
+    "require",
     "space",
+    "tied",
 ]

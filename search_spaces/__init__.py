@@ -1,6 +1,15 @@
-"""Search spaces ready to use. `get("colorizer")` or `from search_spaces.colorizer import colorizer`.
+"""Search spaces ready to use. `get("unet")` or `from search_spaces.unet import unet`.
 
-Each module holds one space, names its source, and lists published points as `space.baselines`.
+Each module names its source, lists published points as `space.baselines`, and makes its spaces with a function of the input
+shape, the number of classes and so on: `search_spaces.unet.make_unet(input=(256, 256, 3), classes=10)`. A command takes that as
+`'search_spaces.unet:make_unet?{"input": [256, 256, 3], "classes": 10}'`.
+
+    encoder-decoder   colorizer unet unet3d fpn_segmentation conv_autoencoder dense_autoencoder super_resolution denoising1d
+    mobile            mobilenet_v2 mobilenet_v3 mobilenet_v3_small once_for_all mnasnet efficientnet efficientnet_v2
+                      efficientnet_v2_s
+    cells             darts nasnet
+    multi-scale       spinenet nasfpn
+    benchmarks        nasbench201 nasbench_macro transnas_micro transnas_macro
 """
 
 from __future__ import annotations
@@ -10,7 +19,21 @@ from typing import Any
 
 from nas.errors import SpaceError
 
-NAMES = ("colorizer",)
+_ELSEWHERE = {  # name -> module, where it is not the module of that name
+    "mobilenet_v3_small": "mobilenet_v3",
+    "efficientnet_v2_s": "efficientnet_v2",
+    "transnas_micro": "transnas",
+    "transnas_macro": "transnas",
+}
+
+NAMES = (
+    *("colorizer", "unet", "unet3d", "fpn_segmentation", "conv_autoencoder", "dense_autoencoder"),
+    *("super_resolution", "denoising1d"),
+    *("mobilenet_v2", "mobilenet_v3", "mobilenet_v3_small", "once_for_all", "mnasnet"),
+    *("efficientnet", "efficientnet_v2", "efficientnet_v2_s"),
+    *("darts", "nasnet", "spinenet", "nasfpn"),
+    *("nasbench201", "nasbench_macro", "transnas_micro", "transnas_macro"),
+)
 
 
 def get(name: str) -> Any:
@@ -26,4 +49,4 @@ def get(name: str) -> Any:
             received=name,
             expected=f"one of {', '.join(NAMES)}, or module.path.function, or file.py:function",
         )
-    return getattr(importlib.import_module(f"search_spaces.{name}"), name)
+    return getattr(importlib.import_module(f"search_spaces.{_ELSEWHERE.get(name, name)}"), name)

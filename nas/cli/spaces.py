@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from nas.cli.common import AtMostOption, JsonOption, SeedOption, SpaceArgument, console, find_space, print_json, read_limits
-from nas.errors import UserError
+from nas.cli.show import show
 from nas.study.report.facts import quantity
 
 IndexOption = Annotated[int | None, typer.Option("--index", help="The architecture of this number.")]
@@ -55,12 +54,12 @@ def check(
     space: SpaceArgument,
     at_most: AtMostOption = None,
     samples: Annotated[
-        int, typer.Option("--samples", min=10, help="Random architectures priced to describe the space.")
-    ] = 1000,
+        int, typer.Option("--samples", min=10, help="Random architectures lowered for what is not counted exactly.")
+    ] = 100,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Says what a space is: exact size, whether all of it builds, what its architectures cost, how many meet a limit.
+    """Says what a space is: exact size, proof that all of it builds, distinct share, exact costs, how many meet a limit.
 
     Example: nas check colorizer --at-most flops=100e6
     """
@@ -109,37 +108,6 @@ def cost(
             size = "x".join(map(str, item["shape"]))
             listing.add_row(item["path"], item["layer"], size, f"{item['flops']:,}", f"{item['params']:,}")
         console().print(listing)
-
-
-def show(
-    space: SpaceArgument,
-    index: IndexOption = None,
-    baseline: BaselineOption = None,
-    seed: SeedOption = 0,
-    out: Annotated[str, typer.Option("--out", help="Where the picture goes: .svg or .png.")] = "architecture.svg",
-    source: Annotated[bool, typer.Option("--source", help="Print the network as standalone Keras source instead.")] = False,
-) -> None:
-    """Draws an architecture (by index, baseline, or a random one), or prints its Keras source."""
-    architecture = _choose(find_space(space), index, baseline, 1, seed)[0]
-    if source:
-        print(architecture.source())
-        return
-    from nas.language.drawing import draw_png
-
-    path = Path(out)
-    if path.suffix not in (".svg", ".png"):
-        raise UserError(
-            f"{path.suffix or 'no suffix'} is not a picture format", path="--out", received=out, expected=".svg or .png"
-        )
-    title = f"{architecture.space.name} {baseline or architecture.fingerprint[:12]}"
-    try:
-        if path.suffix == ".svg":
-            path.write_text(architecture.draw(title))
-        else:
-            draw_png(architecture.network, str(path), title)
-    except OSError as error:
-        raise UserError(f"cannot write there ({error.strerror})", path=str(path), hint="Choose another --out") from None
-    console().print(str(path))
 
 
 def _choose(space: Any, index: int | None, baseline: str | None, sample: int | None, seed: int) -> list[Any]:

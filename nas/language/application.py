@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas.errors import SpaceError
+from nas.language.wording import shown
 
 
 class Traced(abc.ABC):
@@ -33,10 +34,19 @@ def apply(op: Any, tensors: Sequence[Any], name: str | None) -> Any:
     for tensor in tensors:
         if not isinstance(tensor, Traced):
             raise SpaceError(
-                f"applied to {type(tensor).__name__}",
+                f"applied to {shown(tensor)}",
                 path=path,
                 received=tensor,
                 expected="tensors of a space function",
-                hint="Layers are applied inside a function decorated with @nas.space",
+                hint=_instead_of(tensor),
             )
     return tensors[0].receive(op, tensors, name)
+
+
+def _instead_of(value: Any) -> str:
+    """What to write where something else than a tensor arrived."""
+    if isinstance(value, list | tuple):
+        return "Write layer(a, b), without a list"
+    if callable(value):
+        return "Apply the inner one first, outer(inner(x)), or write nas.chain(inner, outer)(x)"
+    return "Layers are applied inside a function decorated with @nas.space"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nas.language.graph import Graph
 from nas.language.pricing import Cost
 
 if TYPE_CHECKING:
+    from nas.language.drawing import Picture
     from nas.language.space import SearchSpace
 
 
@@ -69,11 +70,20 @@ class Architecture:
 
         return write_source(self.network, function_name)
 
-    def draw(self, title: str = "") -> str:
-        """A picture of the network as SVG text."""
-        from nas.language.drawing import draw_svg
+    def draw(self, title: str = "", detail: Literal["auto", "layers", "blocks"] = "auto") -> str:
+        """A picture of the network as SVG text.
 
-        return draw_svg(self.network, title)
+        Args:
+            title: a heading.
+            detail: a box for each layer, for each block, or what stays readable.
+        """
+        return self.picture(title, detail).svg()
+
+    def picture(self, title: str = "", detail: Literal["auto", "layers", "blocks"] = "auto") -> Picture:
+        """The same to `.save("network.png")` or `.save("network.svg")`."""
+        from nas.language.drawing import draw_network
+
+        return draw_network(self.network, title, detail)
 
     def value(self) -> Any:
         """The PyGlove value the decisions select (`pg.materialize`)."""
@@ -102,4 +112,8 @@ class Architecture:
         return f"Architecture({self.space.name}: {shown}{', ...' if len(self.decisions) > 6 else ''})"
 
     def _repr_html_(self) -> str:
-        return self.draw(title=f"{self.space.name} #{self.fingerprint[:8]}")
+        if self.space.is_network:
+            return self.picture(title=f"{self.space.name} #{self.fingerprint[:8]}").html()
+        from nas.language.drawing.table import decisions_table
+
+        return decisions_table(self.space.name, self.decisions)

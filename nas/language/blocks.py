@@ -13,11 +13,14 @@ import pyglove as pg
 from nas.errors import SpaceError
 from nas.language.choices import ManyOf
 from nas.language.operation import Operation
+from nas.language.wording import counted
 
 _OPERATION: Any = pg.typing.Object(Operation).noneable()
 _OPERATIONS: Any = pg.typing.List(_OPERATION)
 _NAMES: Any = pg.typing.List(pg.typing.Str())
 _COUNT: Any = pg.typing.Int(min_value=0)
+_TAKES: Any = pg.typing.Int(min_value=1).noneable()
+_ROWS: Any = pg.typing.List(pg.typing.List(_COUNT))
 
 
 class Step(pg.Object):
@@ -27,6 +30,20 @@ class Step(pg.Object):
     inputs: _NAMES
 
 
+class Rule(pg.Object):
+    """Which combinations of a few tied decisions are allowed. Made by `nas.require`.
+
+    Attributes:
+        decisions: their names.
+        allowed: combinations, each with one option for every decision.
+    """
+
+    decisions: _NAMES
+    allowed: _ROWS
+
+
+_RULES: Any = pg.typing.List(pg.typing.Object(Rule))
+_SHARED: Any = pg.typing.Dict([(pg.typing.StrKey(), pg.typing.Any())])
 _STEPS: Any = pg.typing.Dict([(pg.typing.StrKey(), pg.typing.Object(Step))])
 
 
@@ -35,13 +52,17 @@ class Block(Operation):
 
     Attributes:
         inputs: names of what it is applied to.
+        shared: name -> what stands for a tied decision, inner ones first (`nas.language.tying`); only in a whole network.
         steps: name -> Step, in topological order. Edges are names, because a PyGlove tree holds each object once.
         outputs: names of what it returns.
+        rules: between tied decisions; only in a whole network.
     """
 
     inputs: _NAMES
+    shared: _SHARED = pg.Dict()
     steps: _STEPS
     outputs: _NAMES
+    rules: _RULES = []
 
     structural = True
     arity = (1, None)
@@ -49,7 +70,11 @@ class Block(Operation):
     def wire(self, net: Any, *inputs: Any) -> Any:
         if len(inputs) != len(self.inputs):
             raise SpaceError(
-                f"the block takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), got {len(inputs)}", path=net.path
+                f"{counted(len(inputs), 'tensor')} for a block of {counted(len(self.inputs), 'argument')}",
+                path=net.path,
+                received=len(inputs),
+                expected=", ".join(self.inputs),
+                hint=f"Apply it to each of them: block({', '.join(self.inputs)})",
             )
         edges = dict(zip(self.inputs, inputs, strict=True))
         for name, step in self.steps.items():
@@ -58,34 +83,72 @@ class Block(Operation):
         return found[0] if len(found) == 1 else found
 
     def parts(self) -> Iterator[tuple[str, str, str, Any]]:
+        for name, value in self.shared.sym_items():
+            yield f"shared.{name}", f".{name}", f".{name}", value
         for name, step in self.steps.items():
             yield f"steps.{name}.op", f".{name}", f".{name}", step.sym_getattr("op")
 
 
 class Chain(Operation):
-    """Operations one after another."""
+    """Operations one after another; the first is applied to all inputs."""
 
     ops: _OPERATIONS
 
     structural = True
+    arity = (1, None)
 
     def wire(self, net: Any, *inputs: Any) -> Any:
-        edge, *others = inputs
-        if others:
-            raise SpaceError(f"a chain takes one input, got {len(inputs)}", path=net.path)
         ops = net.elements(self.ops)
         for name, op in zip(part_names(ops), ops, strict=True):
-            edge = net.apply(op, edge, name=name)
-        return edge
+            inputs = (net.apply(op, *inputs, name=name),)
+        return inputs[0]
 
     def parts(self) -> Iterator[tuple[str, str, str, Any]]:
         ops = self.sym_getattr("ops")
         if isinstance(ops, ManyOf):
             yield "ops", ".ops", ".ops", ops
             return
-        ops = [ops.sym_getattr(i) for i in range(len(ops))]
-        for i, (name, op) in enumerate(zip(part_names(ops), ops, strict=True)):
+        for i, (name, op) in enumerate(zip(part_names(list(_items(ops))), _items(ops), strict=True)):
             yield f"ops[{i}]", f".{name}", f".{name}", op
+
+
+class Branches(Operation):
+    """Operations side by side, each applied to all inputs, and their outputs merged.
+
+    Attributes:
+        ops: the branches, or a `manyof` of them.
+        merge: how the outputs become one.
+        takes: how many inputs there must be; None: any number.
+    """
+
+    ops: _OPERATIONS
+    merge: _OPERATION
+    takes: _TAKES = None
+
+    structural = True
+    arity = (1, None)
+
+    def wire(self, net: Any, *inputs: Any) -> Any:
+        if self.takes not in (None, len(inputs)):
+            raise SpaceError(
+                f"{counted(len(inputs), 'tensor')} to connect",
+                path=net.path,
+                received=len(inputs),
+                expected=f"{self.takes}",
+                hint="Apply it to as many tensors as nas.connect(k, n) says, or change n",
+            )
+        ops = net.elements(self.ops)
+        edges = [net.apply(op, *inputs, name=name) for name, op in zip(part_names(ops), ops, strict=True)]
+        return net.apply(self.merge, *edges, name="merge")
+
+    def parts(self) -> Iterator[tuple[str, str, str, Any]]:
+        ops = self.sym_getattr("ops")
+        if isinstance(ops, ManyOf):
+            yield "ops", "", "", ops
+        else:
+            for i, (name, op) in enumerate(zip(part_names(list(_items(ops))), _items(ops), strict=True)):
+                yield f"ops[{i}]", f".{name}", f".{name}", op
+        yield "merge", ".merge", ".merge", self.sym_getattr("merge")
 
 
 class Repeated(Operation):
@@ -126,6 +189,10 @@ class TiedRepeat(Operation):
     def parts(self) -> Iterator[tuple[str, str, str, Any]]:
         yield "op", "", "", self.sym_getattr("op")
         yield "times", ".times", ".times", self.sym_getattr("times")
+
+
+def _items(ops: Any) -> Iterator[Any]:
+    return (ops.sym_getattr(i) for i in range(len(ops)))
 
 
 def part_names(operations: Sequence[Any]) -> list[str]:

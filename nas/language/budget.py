@@ -1,33 +1,30 @@
-"""A space within a budget: only the architectures that cost no more than the given limits.
+"""A budget: the architectures of a space that cost no more than given limits. `space.within(...)` is a space again.
 
-    small = within(space, flops=100e6, params=500e3)
+    small = space.within(flops=100e6, params=500e3)
     small.size_bracket                      # how many there are
     small.sample(seed=0, n=10)              # uniform among them
     small.cheapest("params").architecture
     small.histogram("flops", bins=40)
 
 It is not a filter: the space is compiled to an automaton and counted by cost, so that one architecture in a billion is drawn as
-fast as one in two (selection.py says how, and what is exact). The result has the face of a `SearchSpace`, its genome that of a
-`Genome` that stays within the budget, and controllers and studies take it as they take any space.
+fast as one in two (selection.py says how, and what is exact). A space without limits has a budget as well, which every
+architecture meets: it says what the space costs.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyglove as pg
 
-from nas.errors import DecisionError, SpaceError
-from nas.language.architecture import Architecture
+from nas.errors import UserError
 from nas.language.automaton.batch import Pricer
-from nas.language.automaton.compiler import Automaton, compile_space
+from nas.language.automaton.compiler import Automaton
 from nas.language.costing import Metric, Rule, find_metric, read_limits
 from nas.language.feasible_genome import FeasibleGenome
-from nas.language.operation import Shape
 from nas.language.selection import Selection, Size
 from nas.language.summaries import Extreme, Histogram, extreme, histogram
 
@@ -35,87 +32,73 @@ if TYPE_CHECKING:
     from nas.language.space import SearchSpace
 
 
-def within(
-    space: SearchSpace, *, rules: Mapping[str, Rule] | None = None, automaton: Automaton | None = None, **limits: float
-) -> FeasibleSpace:
-    """The architectures of a space that cost at most the limits.
+def within(space: SearchSpace, *, rules: Mapping[str, Rule] | None = None, **limits: float) -> SearchSpace:
+    """`space.within(rules=rules, **limits)`, for whoever prefers a function."""
+    return space.within(rules=rules, **limits)
+
+
+class Budget:
+    """Limits on what an architecture costs, and what follows from them. `space.budget` makes it.
 
     Args:
-        space: a network.
-        rules: metric -> what each operation adds to it, for metrics beyond FLOPs, MACs and parameters: `{"latency_ms": rule}`.
-            A rule is called as `rule(call, input_shapes, output_shape)`; `costing.table_rule` makes one of a table.
-        automaton: of the space, where it was made before.
-        limits: metric -> the most that an architecture may cost: `flops=100e6, params=2e6, latency_ms=5`. None at all: every
-            architecture that builds.
+        space: the space without limits, a network.
+        limits: metric -> the most that an architecture may cost.
+        rules: metric -> what each operation adds to it, for metrics beyond FLOPs, MACs and parameters.
 
     Raises:
-        UserError: no architecture is within the limits, or a metric is not additive.
-        TooEntangled: the space is too large to compile (see `compile_space`).
-
-    Example:
-        >>> from search_spaces.colorizer import colorizer
-        >>> small = within(colorizer, flops=60e6)
-        >>> small.size_bracket.high / colorizer.size < 1e-8
-        True
-        >>> small.sample(seed=0).cost().flops <= 60e6
-        True
-    """
-    if isinstance(space, FeasibleSpace):
-        return space.within(rules=rules, **limits)
-    found = FeasibleSpace(space, limits, rules, automaton)
-    found.selection  # noqa: B018 -- so that a mistake is raised here
-    return found
-
-
-class FeasibleSpace:
-    """The architectures of a space within limits. Made by `within`. Its architectures belong to the whole space.
-
-    Attributes:
-        space: the whole space.
-        limits: metric -> the most that an architecture may cost.
-        name, inputs, reference, description: of the whole space.
+        UserError: a metric is not additive, or a limit is not a number.
     """
 
-    is_network = True
+    def __init__(self, space: SearchSpace, limits: Mapping[str, float], rules: Mapping[str, Rule]):
+        self.space, self.limits, self.rules = space, dict(limits), dict(rules)
+        self._bounds = read_limits(limits, rules)
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        limits: Mapping[str, float],
-        rules: Mapping[str, Rule] | None = None,
-        automaton: Automaton | None = None,
-    ):
-        self.space, self.limits, self._rules = space, dict(limits), dict(rules or {})
-        self._bounds = read_limits(limits, self._rules)
-        self.name, self.inputs, self.reference, self.description = space.name, space.inputs, space.reference, space.description
-        self._given = automaton
-
-    @functools.cached_property
+    @property
     def automaton(self) -> Automaton:
         """Of the whole space."""
-        return self._given or compile_space(self.space)
+        return self.space.automaton
 
     @functools.cached_property
     def selection(self) -> Selection:
-        """What counts and draws."""
+        """What counts and draws.
+
+        Raises:
+            UserError: no architecture is within the limits.
+            TooEntangled: the space is too large to compile, or has more than 2^960 points.
+        """
         return Selection(self.automaton, self.space.genome.program, self._bounds)
 
     @functools.cached_property
     def genome(self) -> FeasibleGenome:
         """The decisions as flat arrays; only points within the limits are drawn and varied."""
-        return FeasibleGenome(self.space.genome, self.selection.draw, self.fits, self.selection.listed)
+        return FeasibleGenome(self.space.plain_genome, _Drawn(self), self.fits)
+
+    def fits(self, vectors: np.ndarray) -> np.ndarray:
+        """Which points, (n, width), are allowed, build and are within the limits, (n,)."""
+        priced = self._pricer.price(vectors)
+        between = self.space.genome.program.rules
+        allowed = between.meets(vectors) if between else True
+        return (
+            allowed
+            & priced.builds
+            & (priced.costs <= np.array([bound for _, bound in self._bounds], dtype=np.int64)).all(axis=1)
+        )
+
+    @functools.cached_property
+    def _pricer(self) -> Pricer:
+        return Pricer(self.space, [metric for metric, _ in self._bounds])
 
     # -- how many --------------------------------------------------------------------------------------------------------
 
     @property
-    def size(self) -> int | None:
-        """The exact number of architectures where they are few enough to be numbered; None otherwise: see `size_bracket`."""
-        return self.genome.size
-
-    @property
-    def size_bracket(self) -> Size:
+    def size(self) -> Size:
         """How many architectures there are: at least and at most, and whether that is certain or a 99% interval."""
         return self.selection.size
+
+    @functools.cached_property
+    def known_size(self) -> int | None:
+        """The exact number where it is known or counted in two seconds or so; None otherwise."""
+        return self.selection.exact_size() if self.selection.is_quick else None
 
     def exact_size(self) -> int:
         """The exact number of architectures under at most one limit; may take up to a minute.
@@ -124,49 +107,6 @@ class FeasibleSpace:
             UserError: several limits, or costs in too fine steps.
         """
         return self.selection.exact_size()
-
-    @property
-    def share(self) -> tuple[float, float]:
-        """The share of the whole space's points: at least and at most, as `size_bracket`."""
-        points = self.space.genome.program.points
-        return self.size_bracket.low / points, self.size_bracket.high / points
-
-    # -- its points ------------------------------------------------------------------------------------------------------
-
-    def sample(self, seed: int | None = None, n: int | None = None) -> Any:
-        """One architecture drawn uniformly from those within the limits, or a list of `n`."""
-        rows = self.genome.sample(np.random.default_rng(seed), 1 if n is None else n)
-        architectures = [Architecture(self.space, row) for row in rows]
-        return architectures[0] if n is None else architectures
-
-    def architecture(self, point: int | Mapping[str, Any] | np.ndarray | pg.DNA) -> Architecture:
-        """The architecture at an index of this space, or any of the whole space by decisions, vector or `pg.DNA`.
-
-        Whether the latter is within the limits is what `architecture in space` says.
-
-        Raises:
-            DecisionError: the point is not in the space.
-        """
-        if isinstance(point, int | np.integer) and not isinstance(point, bool):
-            if self.size is None or not 0 <= point < self.size:
-                expected = (
-                    "decisions: there are too many to number" if self.size is None else f"an index from 0 to {self.size - 1}"
-                )
-                raise DecisionError(f"no architecture {point}", path=self.name, received=int(point), expected=expected)
-            return Architecture(self.space, self.genome.unrank(int(point)))
-        return self.space.architecture(point)
-
-    def fits(self, vectors: np.ndarray) -> np.ndarray:
-        """Which points, (n, width), build and are within the limits, (n,)."""
-        priced = self._pricer.price(vectors)
-        return priced.builds & (priced.costs <= np.array([bound for _, bound in self._bounds], dtype=np.int64)).all(axis=1)
-
-    def __contains__(self, architecture: Architecture) -> bool:
-        return bool(self.fits(architecture.vector[None])[0])
-
-    @functools.cached_property
-    def _pricer(self) -> Pricer:
-        return Pricer.of(self.automaton, self.space, [metric for metric, _ in self._bounds])
 
     # -- what they cost --------------------------------------------------------------------------------------------------
 
@@ -184,24 +124,12 @@ class FeasibleSpace:
 
     def metric(self, name: str) -> Metric:
         """The additive metric of that name, with its rule. Raises `UserError` where there is none."""
-        return find_metric(name, self._rules)
+        return find_metric(name, self.rules)
 
-    # -- the face of a space ---------------------------------------------------------------------------------------------
-
-    @property
-    def hyper(self) -> Any:
-        """The PyGlove value of the whole space."""
-        return self.space.hyper
-
-    @property
-    def input_shape(self) -> Shape | None:
-        """Shape of the first input."""
-        return self.space.input_shape
-
-    @property
-    def output_shape(self) -> Shape | None:
-        """Shape of the first output, where all architectures agree on it."""
-        return self.space.output_shape
+    def tightened(self, limits: Mapping[str, float], rules: Mapping[str, Rule]) -> Budget:
+        """These limits and others: of two on one metric the lower."""
+        tighter = {name: min(limit, self.limits.get(name, limit)) for name, limit in limits.items()}
+        return Budget(self.space, self.limits | tighter, self.rules | dict(rules))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -209,24 +137,42 @@ class FeasibleSpace:
         text = f"{self.space.digest} {sorted((metric.name, bound) for metric, bound in self._bounds)}"
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} <= {limit:,}" for name, limit in self.limits.items())
+
+
+class _Drawn:
+    """The points within a budget; numbered where they are few enough to be listed."""
+
+    def __init__(self, budget: Budget):
+        self._budget = budget
+
+    @property
+    def size(self) -> int | None:
+        listed = self._budget.selection.listed
+        return None if listed is None else len(listed)
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return self._budget.selection.draw(rng, n)
+
+    def unrank(self, index: int) -> np.ndarray:
+        """Point number `index`, in the order of the whole space's points."""
+        listed = self._listed()
+        if not 0 <= index < len(listed):
+            expected = f"0 to {len(listed) - 1}"
+            raise UserError(f"{index!r} is not an architecture's index", path="index", received=index, expected=expected)
+        return listed[index].copy()
+
+    def rank(self, vector: np.ndarray) -> int:
+        self._listed()
+        return self._numbers[np.asarray(vector).tobytes()]
+
     @functools.cached_property
-    def baselines(self) -> Mapping[str, Architecture]:
-        """The named points that are within the limits."""
-        return {name: point for name, point in self.space.baselines.items() if point in self}
+    def _numbers(self) -> dict[bytes, int]:
+        return {vector.tobytes(): i for i, vector in enumerate(self._listed())}
 
-    def within(self, *, rules: Mapping[str, Rule] | None = None, **limits: float) -> FeasibleSpace:
-        """The architectures that are within these limits too."""
-        tighter = {name: min(limit, self.limits.get(name, limit)) for name, limit in limits.items()}
-        return within(self.space, rules=self._rules | dict(rules or {}), automaton=self.automaton, **self.limits | tighter)
-
-    def __iter__(self) -> Iterator[Architecture]:
-        if self.size is None:
-            raise SpaceError("too many architectures to list", path=self.name, hint="Use sample()")
-        return (self.architecture(i) for i in range(self.size))
-
-    def __reduce__(self) -> Any:
-        return FeasibleSpace, (self.space, self.limits, self._rules)
-
-    def __repr__(self) -> str:
-        asked = ", ".join(f"{name} <= {limit:,}" for name, limit in self.limits.items()) or "no limits"
-        return f"FeasibleSpace({self.space.name} with {asked})"
+    def _listed(self) -> np.ndarray:
+        listed = self._budget.selection.listed
+        if listed is None:
+            raise UserError("too many points fit to number them", path="index", hint="Draw with `sample`")
+        return listed

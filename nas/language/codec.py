@@ -55,6 +55,14 @@ class Codec:
         """The values of active slots alone, in pre-order."""
         return [value for i, value in enumerate(values) if self._program.is_active(i, values)]
 
+    def name(self, slot: int) -> str:
+        """What people call the decision of a slot."""
+        return self._words.names[slot]
+
+    def label(self, slot: int, option: int) -> Any:
+        """What people call an option."""
+        return self._words.label(slot, option)
+
     # -- reading ---------------------------------------------------------------------------------------------------------
 
     def from_decisions(self, decisions: Mapping[str, Any], first_by_default: bool = False) -> Values:

@@ -105,13 +105,14 @@ def read_limits(limits: Mapping[str, Any], rules: Mapping[str, Rule] | None = No
     return found
 
 
-def table_rule(table: Mapping[str, float]) -> Rule:
+@dataclasses.dataclass(frozen=True)
+class TableRule:
     """A rule that looks an operation up as `describe_call` writes it; what is not in the table is an error."""
 
-    def rule(call: KerasCall, inputs: Sequence[Shape], output: Shape) -> float:
-        return table.get(describe_call(call, inputs), math.nan)
+    table: Mapping[str, float]
 
-    return rule
+    def __call__(self, call: KerasCall, inputs: Sequence[Shape], output: Shape) -> float:
+        return self.table.get(describe_call(call, inputs), math.nan)
 
 
 def describe_call(call: KerasCall, inputs: Sequence[Shape]) -> str:

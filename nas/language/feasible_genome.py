@@ -1,13 +1,13 @@
 """The genome of a restricted space: the same decisions, slots and names, but only points that fit are drawn and varied.
 
-It has the face of `nas.language.genome.Genome`, so that whatever searches a space searches a restricted one as well.
+It has the face of `nas.language.genome.Genome`, so that whatever searches a space searches a restricted one as well. Rules
+between decisions (`nas.require`) and limits on costs (`space.within`) both lead here.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyglove as pg
@@ -20,24 +20,34 @@ TRIED_AT_ONCE = 8  # children of each parent that are looked at together
 ROUNDS = 6  # of these, before all neighbours are looked at
 
 
+class Points(Protocol):
+    """Where points that fit come from: the genome itself, where it knows no others, or what counts them."""
+
+    @property
+    def size(self) -> int | None:
+        """How many there are, where they are numbered; None otherwise."""
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """`n` points, (n, width), each equally likely."""
+
+    def unrank(self, index: int) -> np.ndarray:
+        """Point number `index`, (width,)."""
+
+    def rank(self, vector: np.ndarray) -> int:
+        """The inverse of `unrank`."""
+
+
 class FeasibleGenome:
     """Points of a genome that fit.
 
     Args:
         genome: of the whole space.
-        draw: (generator, n) -> n points that fit, (n, width), uniformly.
+        points: draws and numbers points that fit.
         fits: (n, width) points -> (n,) whether each fits.
-        listed: all points that fit, (size, width), where they are few.
     """
 
-    def __init__(
-        self,
-        genome: Genome,
-        draw: Callable[[np.random.Generator, int], np.ndarray],
-        fits: Callable[[np.ndarray], np.ndarray],
-        listed: np.ndarray | None,
-    ):
-        self._genome, self._draw, self._fits, self._listed = genome, draw, fits, listed
+    def __init__(self, genome: Genome, points: Points, fits: Callable[[np.ndarray], np.ndarray]):
+        self._genome, self._points, self._fits = genome, points, fits
         self.spec = genome.spec
 
     @property
@@ -57,8 +67,8 @@ class FeasibleGenome:
 
     @property
     def size(self) -> int | None:
-        """How many points fit, where they are few enough to be listed; None otherwise."""
-        return None if self._listed is None else len(self._listed)
+        """How many points fit, where they are numbered; None otherwise."""
+        return self._points.size
 
     def fits(self, vectors: np.ndarray) -> np.ndarray:
         """Which points, (n, width), fit, (n,)."""
@@ -68,13 +78,16 @@ class FeasibleGenome:
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """`n` points that fit, (n, width), independent, each equally likely."""
-        return self._draw(rng, n)
+        return self._points.sample(rng, n)
 
     def mutate(self, vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The same points with one decision changed in each, so that they still fit. Same shape.
 
         As `Genome.mutate` draws, given that the child fits. A point all of whose neighbours do not fit is replaced by one
         that is drawn anew.
+
+        Raises:
+            UserError: a single point fits.
         """
         parents = np.atleast_2d(np.asarray(vectors))
         children = parents.copy()
@@ -94,10 +107,10 @@ class FeasibleGenome:
         return children.reshape(np.shape(vectors))
 
     def _another(self, vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if self._listed is not None and len(self._listed) == 1:
+        if self.size == 1:
             raise UserError("nothing to mutate: a single point fits", hint="Allow more")
         while True:
-            drawn = self._draw(rng, 1)[0]
+            drawn = self.sample(rng, 1)[0]
             if not np.array_equal(drawn, vector):
                 return drawn
 
@@ -123,31 +136,17 @@ class FeasibleGenome:
     # -- numbers ---------------------------------------------------------------------------------------------------------
 
     def unrank(self, index: int) -> np.ndarray:
-        """Point number `index` of those that fit, in the order of the whole space's points.
+        """Point number `index` of those that fit.
 
         Raises:
             UserError: they are too many to be numbered, or it is not in range(size).
         """
-        listed = self._need_listed()
-        if not 0 <= index < len(listed):
-            expected = f"0 to {len(listed) - 1}"
-            raise UserError(f"{index!r} is not an architecture's index", path="index", received=index, expected=expected)
-        return listed[index].copy()
+        return self._points.unrank(index)
 
     def rank(self, vector: np.ndarray) -> int:
         """The inverse of `unrank`. Raises `DecisionError` where the point does not fit."""
-        self._need_listed()
         self.validate(vector)
-        return self._numbers[np.asarray(vector).tobytes()]
-
-    @functools.cached_property
-    def _numbers(self) -> dict[bytes, int]:
-        return {vector.tobytes(): i for i, vector in enumerate(self._need_listed())}
-
-    def _need_listed(self) -> np.ndarray:
-        if self._listed is None:
-            raise UserError("too many points fit to number them", path="index", hint="Draw with `sample`")
-        return self._listed
+        return self._points.rank(vector)
 
     # -- forms -----------------------------------------------------------------------------------------------------------
 
@@ -162,7 +161,7 @@ class FeasibleGenome:
         return self._genome.decisions(vector)
 
     def encode(self, decisions: Mapping[str, Any], first_by_default: bool = False) -> np.ndarray:
-        """As `Genome.encode`; the point need not fit."""
+        """As `Genome.encode`; the point need not be within the limits."""
         return self._genome.encode(decisions, first_by_default)
 
     def to_vertex(self, vector: np.ndarray) -> dict[str, str | float]:
@@ -170,7 +169,7 @@ class FeasibleGenome:
         return self._genome.to_vertex(vector)
 
     def from_vertex(self, parameters: Mapping[str, Any]) -> np.ndarray:
-        """As `Genome.from_vertex`; the point need not fit."""
+        """As `Genome.from_vertex`; the point need not be within the limits."""
         return self._genome.from_vertex(parameters)
 
     def to_dna(self, vector: np.ndarray) -> pg.DNA:
@@ -178,7 +177,7 @@ class FeasibleGenome:
         return self._genome.to_dna(vector)
 
     def from_dna(self, dna: pg.DNA) -> np.ndarray:
-        """As `Genome.from_dna`; the point need not fit."""
+        """As `Genome.from_dna`; the point need not be within the limits."""
         return self._genome.from_dna(dna)
 
     def __repr__(self) -> str:

@@ -19,6 +19,8 @@ from typing import Any
 
 import pyglove as pg
 
+from nas.language.wording import shortened
+
 
 def _as_list(value: Any) -> Any:
     return [_as_list(v) for v in value] if isinstance(value, tuple) else value
@@ -35,12 +37,23 @@ class _TuplesAsLists(pg.typing.Union):
         return super().apply(_as_list(value), *args, **kwargs)
 
 
+class _Whole(pg.typing.Int):
+    """Whole numbers. True and False are none here, though Python counts them as 1 and 0."""
+
+    auto_register = False  # PyGlove would take it for its own `Int`
+
+    def _validate(self, path: Any, value: Any) -> None:
+        if isinstance(value, bool):
+            raise TypeError(f"Expect <class 'int'> but encountered <class 'bool'>: {value}. (path={path})")
+        super()._validate(path, value)
+
+
 def _per_axis() -> Any:
-    numbers = pg.typing.List(pg.typing.Int(min_value=1), min_size=1)
-    return _TuplesAsLists([pg.typing.Int(min_value=1), numbers], "a whole number from 1, or one for each axis")
+    numbers = pg.typing.List(_Whole(min_value=1), min_size=1)
+    return _TuplesAsLists([_Whole(min_value=1), numbers], "a whole number from 1, or one for each axis")
 
 
-Positive: Any = pg.typing.Int(min_value=1)
+Positive: Any = _Whole(min_value=1)
 """A whole number from 1: channels, groups, sizes."""
 
 PerAxis: Any = _per_axis()
@@ -49,22 +62,40 @@ PerAxis: Any = _per_axis()
 OptionalPerAxis: Any = _per_axis().noneable()
 """`PerAxis` or None."""
 
-Groups: Any = pg.typing.Int(min_value=-1)
+Index: Any = _Whole(min_value=0)
+"""A whole number from 0."""
+
+Groups: Any = _Whole(min_value=-1)
 """A number of groups; -1: as many as there are channels."""
 
-OptionalPositive: Any = pg.typing.Int(min_value=1).noneable()
+OptionalPositive: Any = _Whole(min_value=1).noneable()
 """`Positive` or None."""
 
-_border = pg.typing.Union([pg.typing.Int(min_value=0), pg.typing.List(pg.typing.Int(min_value=0), size=2)])
+_border = pg.typing.Union([_Whole(min_value=0), pg.typing.List(_Whole(min_value=0), size=2)])
 PerSide: Any = _TuplesAsLists(
-    [pg.typing.Int(min_value=0), pg.typing.List(_border, size=2)], "n, (height, width) or ((top, bottom), (left, right))"
+    [_Whole(min_value=0), pg.typing.List(_border, size=2)], "n, (height, width) or ((top, bottom), (left, right))"
 )
 """Rows and columns at the borders: `1`, `(height, width)` or `((top, bottom), (left, right))`."""
 
-Axes: Any = pg.typing.List(pg.typing.Int(min_value=1), transform=_as_list)
+PerEnd: Any = _TuplesAsLists([_Whole(min_value=0), pg.typing.List(_Whole(min_value=0), size=2)], "n or (first, last)")
+"""Steps at both ends: `1` or `(first, last)`."""
+
+PerFace: Any = _TuplesAsLists(
+    [_Whole(min_value=0), pg.typing.List(_border, size=3)],
+    "n, (depth, height, width) or ((front, back), (top, bottom), (left, right))",
+)
+"""Borders of a volume: `1`, `(depth, height, width)` or `((front, back), (top, bottom), (left, right))`."""
+
+Axes: Any = pg.typing.List(_Whole(min_value=1), transform=_as_list)
 """Axes of one example, counted from 1."""
 
-TargetShape: Any = pg.typing.List(pg.typing.Int(min_value=-1), min_size=1, transform=_as_list)
+OptionalAxes: Any = pg.typing.List(_Whole(min_value=1), transform=_as_list).noneable()
+"""`Axes` or None."""
+
+Numbers: Any = pg.typing.List(pg.typing.Float(), min_size=1, transform=_as_list).noneable()
+"""Real numbers, one for each channel, or None."""
+
+TargetShape: Any = pg.typing.List(_Whole(min_value=-1), min_size=1, transform=_as_list)
 """A shape without the batch axis; -1 stands for the size that is left over."""
 
 Padding: Any = pg.typing.Enum(pg.MISSING_VALUE, ["same", "valid"])
@@ -100,16 +131,40 @@ def complaint(error: Exception) -> tuple[str, str]:
     text = str(error.args[0] if error.args else error)
     where = re.search(r"\s*\([Pp]ath='?([\w.\[\]]+).*\)", text, re.DOTALL)
     problem = (text[: where.start()] if where else text).rstrip(".")
-    for pattern, short in (
-        (r"Expect .* but encountered <class '(?:\w+\.)*(\w+)'>: (.*)", r"\2 (\1) does not fit"),
-        (r"Value (.*) is not in candidate list .*", r"\1 is not an option"),
-        (r"Value (.*) is out of range .*", r"\1 is out of range"),
-        (r"Value cannot be None", r"None does not fit"),
-        (r"Source spec .* is not compatible with .*", r"The choice gives another kind of value"),
-        (r"\w+\.__init__\(\) (.*)", r"\1"),
-    ):
-        problem = re.sub(pattern, short, problem, flags=re.DOTALL)
-    return problem, where.group(1).replace(".candidates", "") if where else ""
+    for pattern, short in _COMPLAINTS:
+        found = re.fullmatch(pattern, problem, re.DOTALL)
+        if found:
+            problem = short(*found.groups()) if callable(short) else found.expand(short)
+            break
+    return " ".join(problem.split()), re.sub(r"\.(candidates|options)", "", where.group(1)) if where else ""
+
+
+def _misplaced(kind: str, value: str) -> str:
+    """A value of another kind. An object, which PyGlove writes over many lines, goes by its kind alone."""
+    if kind == "str":
+        return f"{value!r} (str) does not fit"
+    function = re.match(r"<(?:built-in )?(?:function|method|bound method) (\S+?)>?( |$)", value)
+    if function:
+        return f"the function {function.group(1)} does not fit"
+    if value.startswith((f"{kind}(", "<")):
+        return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind} does not fit"
+    plain = re.sub(r"\s+\d+ : ", " ", value).replace("[ ", "[").replace("\n]", "]")  # of `[0 : 8, 1 : 16]`
+    return f"{shortened(plain)} ({kind.lower()}) does not fit"
+
+
+_COMPLAINTS: tuple[tuple[str, Any], ...] = (
+    (r"Expect .* but encountered <class '(?:\w+\.)*(\w+)'>: (.*)", _misplaced),
+    (r"Value (.*) is not in candidate list .*", r"\1 is not an option"),
+    (r"Value (.*) is out of range .*", r"\1 is out of range"),
+    (r"Value cannot be None", r"None does not fit"),
+    (r"Length of list \[\] is less than .*", r"an empty list does not fit"),
+    (r"Source spec List.* is not compatible with .*", r"a choice of several does not fit"),
+    (r"Source spec Float.* is not compatible with .*", r"real numbers do not fit"),
+    (r"Float.min_value \((.*?)\) should be .*", r"a range from \1 does not fit"),
+    (r"Float.max_value \((.*?)\) should be .*", r"a range to \1 does not fit"),
+    (r"\w+\.__init__\(\) (.*)", r"\1"),
+)
+"""What PyGlove says -> what a message says."""
 
 
 def describe(spec: Any) -> str:
@@ -133,4 +188,6 @@ def _describe_value(spec: Any) -> str:
         return ", or ".join(describe(candidate) for candidate in spec.candidates)
     if isinstance(spec, pg.typing.Str):
         return "a text"
-    return f"a {spec.cls.__name__}" if isinstance(spec, pg.typing.Object) else "another value"
+    if isinstance(spec, pg.typing.Object):
+        return "an operation" if spec.cls.__name__ == "Operation" else f"a {spec.cls.__name__}"
+    return "another value"

@@ -10,7 +10,9 @@ Rewriting. What does not change the function goes:
 - nesting of sums and of products, with multiplicity: Add(Add(a, b), c), Add(c, Add(b, a)) and Add(a, b, c) are one (up to
   rounding), an inner sum that something else reads stays beside the outer one;
 - equal stateless operations on equal inputs: they are one node. Operations with weights or with randomness of their own are
-  kept apart: two equal convolutions of one tensor are two sets of weights, one convolution read twice is one.
+  kept apart: two equal convolutions of one tensor are two sets of weights, one convolution read twice is one;
+- what zeros are made from, where the number zero is needed. (Zeros in sums, what only they reach, and identities never become
+  nodes: see `nas.language.zeros`.)
 
 Canonical form. What remains is a directed acyclic graph with labelled nodes and edges; two networks have equal fingerprints
 exactly when their rewritten graphs are isomorphic, inputs and outputs in order (as long as BLAKE2b at 128 bits does not
@@ -30,8 +32,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from nas.language.graph import Graph, Node
+from nas.language.zeros import ZERO_STAYS_ZERO, is_zero_call
 
-_ASSOCIATIVE = frozenset({"Add", "Multiply"})
+ASSOCIATIVE = frozenset({"Add", "Multiply"})
 _RANDOM = ("Dropout", "Noise", "Random", "RandAugment", "AugMix", "CutMix", "MixUp")  # parts of the names of random layers
 
 
@@ -83,6 +86,7 @@ def _rewrite(graph: Graph) -> list[_Vertex]:
     terms: dict[int, Counter[int]] = {}  # of each sum or product: what it adds, how often
     number: dict[str, int] = {}  # of the vertex that stands for a node
     known: dict[tuple, int] = {}  # stateless operations seen
+    zeros: set[int] = set()  # vertices that are the constant zero
     place = {name: k for k, name in enumerate(graph.inputs)}
     for name, node in graph.nodes.items():
         if node.call is None:
@@ -91,8 +95,16 @@ def _rewrite(graph: Graph) -> list[_Vertex]:
             continue
         key, layer = node.call.key, node.call.layer
         arguments = [number[source] for source in node.inputs]
+        if is_zero_call(node.call) or (layer in ZERO_STAYS_ZERO and arguments[0] in zeros):
+            constant = f"zeros {list(node.shape)}"
+            if (constant,) not in known:
+                known[constant,] = len(vertices)
+                vertices.append(_Vertex(constant, {}))
+            number[name] = known[constant,]
+            zeros.add(number[name])
+            continue
         added: Counter[int] | None = None
-        if layer in _ASSOCIATIVE:
+        if layer in ASSOCIATIVE:
             added = Counter()
             for source in arguments:
                 if source in terms and vertices[source].label == key:
@@ -108,7 +120,7 @@ def _rewrite(graph: Graph) -> list[_Vertex]:
             sources = {}
             for position, source in enumerate(arguments):
                 sources[source] = f"{sources[source]}+{position}" if source in sources else f"{position}"
-        if _is_pure(node):
+        if is_pure(node):
             identity = (key, *sources.items())
             if identity in known:
                 number[name] = known[identity]
@@ -123,7 +135,7 @@ def _rewrite(graph: Graph) -> list[_Vertex]:
     return _live(vertices)
 
 
-def _is_pure(node: Node) -> bool:
+def is_pure(node: Node) -> bool:
     """Equal inputs give equal outputs: no weights, no random numbers of its own."""
     if node.cost.params or node.call is None:
         return False

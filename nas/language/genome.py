@@ -26,6 +26,7 @@ from nas.errors import DecisionError, UserError
 from nas.language import units, variation
 from nas.language.codec import Codec
 from nas.language.program import INACTIVE, Program, Slot
+from nas.language.requirements import Requirement
 from nas.language.vocabulary import Vocabulary
 
 __all__ = ["Genome", "Slot"]
@@ -43,16 +44,22 @@ class Genome:
         names: id -> the name that people use; the id where it has none.
         labels: id -> a label for each option, plain JSON; PyGlove's literals where it has none. A label that repeats within its
             choice gets `#2`.
+        requirements: which combinations of decisions may stand together. No point that breaks one is drawn, numbered, read or
+            written; what varies points (`mutate`, `crossover`, `neighbours`) knows nothing of them, see feasible_genome.py.
 
     Raises:
         SpaceError: a custom decision point, two decisions with one name, or labels that do not fit.
     """
 
     def __init__(
-        self, spec: pg.DNASpec, names: Mapping[str, str] | None = None, labels: Mapping[str, Sequence[Any]] | None = None
+        self,
+        spec: pg.DNASpec,
+        names: Mapping[str, str] | None = None,
+        labels: Mapping[str, Sequence[Any]] | None = None,
+        requirements: Sequence[Requirement] = (),
     ):
         self.spec = spec
-        self._program = Program(spec)
+        self._program = Program(spec, requirements)
         self._codec = Codec(self._program, Vocabulary(self._program.slots, names or {}, labels or {}))
 
     @property
@@ -77,6 +84,11 @@ class Genome:
 
     def __repr__(self) -> str:
         return f"Genome({self.width} decision points, {'continuous' if self.size is None else f'{self.size:,} points'})"
+
+    def fits(self, vectors: np.ndarray) -> np.ndarray:
+        """Which points, (n, width), break no rule between decisions, (n,)."""
+        rules = self._program.rules
+        return rules.meets(vectors) if rules else np.ones(len(vectors), dtype=bool)
 
     # -- points ----------------------------------------------------------------------------------------------------------
 
@@ -144,7 +156,7 @@ class Genome:
             UserError: the space is continuous.
         """
         self._refuse_continuous()
-        return units.rank(self._program.space, self._codec.check(vector))
+        return units.rank(self._program.space, self._check(vector))
 
     def _refuse_continuous(self) -> None:
         if self._program.continuous:
@@ -157,13 +169,21 @@ class Genome:
 
     # -- forms -----------------------------------------------------------------------------------------------------------
 
+    def name(self, slot: int) -> str:
+        """What people call the decision of a slot."""
+        return self._codec.name(slot)
+
+    def label(self, slot: int, option: int) -> Any:
+        """What people call an option of it."""
+        return self._codec.label(slot, option)
+
     def validate(self, vector: np.ndarray) -> None:
         """Raises `DecisionError`, naming the decision, where a vector is not a point of the space."""
-        self._codec.check(vector)
+        self._check(vector)
 
     def decisions(self, vector: np.ndarray) -> dict[str, Any]:
         """Name -> label (or number) for each active decision, in pre-order; plain JSON. A manyof is one list."""
-        return self._codec.decisions(self._codec.check(vector))
+        return self._codec.decisions(self._check(vector))
 
     def encode(self, decisions: Mapping[str, Any], first_by_default: bool = False) -> np.ndarray:
         """The inverse of `decisions`.
@@ -182,7 +202,7 @@ class Genome:
 
     def to_vertex(self, vector: np.ndarray) -> dict[str, str | float]:
         """`{"id": "1/3 (5)"}`, floats as numbers: what Vertex passes a trial, and `dna.parameters(use_literal_values=True)`."""
-        return self._codec.vertex(self._codec.check(vector))
+        return self._codec.vertex(self._check(vector))
 
     def from_vertex(self, parameters: Mapping[str, Any]) -> np.ndarray:
         """The inverse of `to_vertex`. Raises `DecisionError` as `encode` does."""
@@ -190,7 +210,7 @@ class Genome:
 
     def to_dna(self, vector: np.ndarray) -> pg.DNA:
         """The point as PyGlove's DNA, bound to the spec."""
-        return pg.DNA.from_numbers(self._codec.numbers(self._codec.check(vector)), self.spec)
+        return pg.DNA.from_numbers(self._codec.numbers(self._check(vector)), self.spec)
 
     def from_dna(self, dna: pg.DNA) -> np.ndarray:
         """The inverse of `to_dna`; a DNA without a spec will do. Raises `DecisionError` where it does not fit."""
@@ -199,4 +219,23 @@ class Genome:
         return self._vector(self._codec.from_numbers(dna.to_numbers()))
 
     def _vector(self, values: units.Values) -> np.ndarray:
+        self._check_rules(values)
         return self._program.vectors([values])[0]
+
+    def _check(self, vector: np.ndarray) -> units.Values:
+        values = self._codec.check(vector)
+        self._check_rules(values)
+        return values
+
+    def _check_rules(self, values: units.Values) -> None:
+        broken = self._program.rules.broken(values) if self._program.rules else None
+        if broken is not None:
+            slots, rule = broken
+            stated = self._codec.decisions(values)
+            received = {name: stated[name] for name in map(self._codec.name, slots)}
+            raise DecisionError(
+                " with ".join(f"{name} {value!r}" for name, value in received.items()) + " is not allowed",
+                path=rule,
+                received=received,
+                hint="Choose a combination that the rule allows",
+            )

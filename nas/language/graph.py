@@ -1,20 +1,23 @@
 """One architecture as plain data: a directed acyclic graph of Keras calls with shapes and costs.
 
-`Net` builds it: composites apply their parts, primitives emit one node each. Identities emit nothing, so they are gone by
-construction; `Graph.live` drops what no output needs. Everything that is read off an architecture (fingerprint, price, Keras
-model, source, drawing) reads this and nothing else.
+`Net` builds it: composites apply their parts, primitives emit one node each. Identities and zeros emit nothing, so they are
+gone by construction; `Graph.live` drops what no output needs. Everything that is read off an architecture (fingerprint, price,
+Keras model, source, drawing) reads this and nothing else.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import numbers
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nas.errors import ShapeError, UserError
+from nas.errors import ShapeError, SpaceError, UserError
 from nas.language.operation import KerasCall, OpCost, Shape
+from nas.language.wording import shown
+from nas.language.zeros import zero_calls
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,10 +97,17 @@ class Graph:
 
 
 class Edge(NamedTuple):
-    """An output of a node while a graph is being built."""
+    """An output of a node while a graph is being built.
+
+    Attributes:
+        name: of the node; empty for zeros, which no node makes.
+        shape: without the batch axis.
+        is_zero: known to be zero (see `nas.language.zeros`).
+    """
 
     name: str
     shape: Shape
+    is_zero: bool = False
 
 
 class Net:
@@ -138,33 +148,83 @@ class Net:
 
     def emit(self, operation: Any, *inputs: Edge) -> Edge:
         """Adds one primitive node."""
+        if any(edge.is_zero for edge in inputs):
+            return self._emit_beside_zeros(operation, inputs)
         shapes = tuple(edge.shape for edge in inputs)
         facts = operation.__dict__.setdefault("_facts", {})  # one concrete operation serves many architectures
         if shapes not in facts:
             facts[shapes] = self._work_out(operation, shapes)
         call, shape, cost = facts[shapes]
-        path, stem = _names(tuple(self._scope), call.layer)
-        name, k = stem, 1
-        while name in self._nodes:
-            name, k = f"{stem}_{k}", k + 1
-        sources = tuple(edge.name for edge in inputs)
-        self._nodes[name] = Node(name, path, call, sources, shape, cost, operation.commutative)
-        return Edge(name, shape)
+        return self._add(call, inputs, shape, cost, operation.commutative)
+
+    def zeros(self, operation: Any, *inputs: Edge) -> Edge:
+        """What `operation` makes of zeros: zeros of its output's shape, and no node."""
+        try:
+            return Edge("", operation.output_shape(*(edge.shape for edge in inputs)), is_zero=True)
+        except UserError as error:
+            raise at_path(error, self.path) from None
 
     def graph(self, outputs: Iterable[Edge]) -> Graph:
-        return Graph(self._nodes, self._inputs, [edge.name for edge in outputs]).live()
+        found = [self._fill(edge, self._nodes[self._inputs[0]]) if edge.is_zero else edge for edge in outputs]
+        return Graph(self._nodes, self._inputs, [edge.name for edge in found]).live()
 
     @property
     def path(self) -> str:
         """Where the operation that is being wired stands, in the user's names."""
         return join_path(self._scope)
 
+    def called(self, edge: Edge) -> str:
+        """What made an edge, in the user's names."""
+        return "zeros" if edge.is_zero else self._nodes[edge.name].path
+
+    def _emit_beside_zeros(self, operation: Any, inputs: Sequence[Edge]) -> Edge:
+        """`operation` on inputs some of which are zero."""
+        zeros = self.zeros(operation, *inputs)  # checks the shapes, those of zeros included
+        others = [edge for edge in inputs if not edge.is_zero]
+        if not others or operation.beside_zeros == "vanishes":
+            return zeros
+        if operation.beside_zeros == "drops":
+            return self.emit(operation, *others) if len(others) > 1 else others[0]
+        return self.emit(operation, *(self._fill(edge, others[0]) if edge.is_zero else edge for edge in inputs))
+
+    def _fill(self, zeros: Edge, source: Edge | Node) -> Edge:
+        """Zeros as numbers, made out of `source` by layers that cost nothing."""
+        edge = Edge(source.name, source.shape)
+        for call, shape in zero_calls(source.shape, zeros.shape):
+            edge = self._add(call, [edge], shape, OpCost())
+        return edge
+
+    def _add(self, call: KerasCall, inputs: Sequence[Edge], shape: Shape, cost: OpCost, commutative: bool = False) -> Edge:
+        path, stem = _names(tuple(self._scope), call.layer)
+        name, k = stem, 1
+        while name in self._nodes:
+            name, k = f"{stem}_{k}", k + 1
+        self._nodes[name] = Node(name, path, call, tuple(edge.name for edge in inputs), shape, cost, commutative)
+        return Edge(name, shape)
+
     def _work_out(self, operation: Any, shapes: tuple[Shape, ...]) -> tuple[KerasCall, Shape, OpCost]:
         try:
             shape = operation.output_shape(*shapes)
-            return operation.keras(shapes, shape), shape, operation.cost(shapes, shape)
+            _expect(operation, "output_shape", shape, _is_shape(shape), "positive whole numbers, (height, width, channels)")
+            shape = tuple(map(int, shape))
+            call, cost = operation.keras(shapes, shape), operation.cost(shapes, shape)
+            _expect(operation, "keras", call, isinstance(call, KerasCall), "a nas.KerasCall")
+            _expect(operation, "cost", cost, isinstance(cost, OpCost), "a nas.OpCost")
         except UserError as error:
             raise at_path(error, self.path) from None
+        return call, shape, cost
+
+
+def _expect(operation: Any, rule: str, value: Any, right: bool, expected: str) -> None:
+    """Raises where a rule, perhaps one of the user's own, does not return what it should."""
+    if not right:
+        raise SpaceError(f"{type(operation).__name__}.{rule} returns {shown(value)}", received=value, expected=expected)
+
+
+def _is_shape(value: Any) -> bool:
+    return (
+        isinstance(value, tuple | list) and bool(value) and all(isinstance(n, numbers.Integral) and int(n) > 0 for n in value)
+    )
 
 
 @functools.lru_cache(maxsize=65_536)

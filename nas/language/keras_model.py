@@ -50,7 +50,8 @@ def _apply(keras: Any, node: Node, sources: list[Any]) -> Any:
     assert node.call is not None
     layer_class = _layer_class(keras, node)
     try:
-        output = layer_class(**node.call.kwargs, name=node.name)(sources[0] if len(sources) == 1 else sources)
+        layer = layer_class(**node.call.kwargs, name=node.name)
+        output = layer(*sources) if node.call.separate or len(sources) == 1 else layer(sources)
     except (TypeError, ValueError) as error:
         shapes = ", ".join(str(tuple(source.shape[1:])) for source in sources)
         raise SpaceError(

@@ -80,13 +80,20 @@ def _statement(node: Node, variables: dict[str, str]) -> list[str]:
     arguments += [f"{key}={_literal(value, node)}" for key, value in keywords.items()]
     sources = [variables[source] for source in node.inputs]
     shape = "x".join(str(int(size)) for size in node.shape)
-    return _call(f"{variable} = layers.{node.call.layer}", [*arguments, f"name={_literal(node.name, node)}"], sources, shape)
+    arguments.append(f"name={_literal(node.name, node)}")
+    return _call(f"{variable} = layers.{node.call.layer}", arguments, sources, shape, separate=node.call.separate)
 
 
-def _call(head: str, arguments: Sequence[str], sources: Sequence[str] = (), comment: str = "") -> list[str]:
-    """`head(arguments)(sources)  # comment` on one line if it fits, else the comment above, else broken like `ruff format`."""
+def _call(
+    head: str, arguments: Sequence[str], sources: Sequence[str] = (), comment: str = "", separate: bool = False
+) -> list[str]:
+    """`head(arguments)(sources)  # comment` on one line if it fits, else the comment above, else broken like `ruff format`.
+
+    `separate`: several sources are arguments of their own, not a list.
+    """
     comment = f"  # {comment}" if comment else ""
-    applied = f"({_one_or_list(sources)})" if sources else ""
+    read = ", ".join(sources) if separate else _one_or_list(sources) if sources else ""
+    applied = f"({read})" if sources else ""
     opening = f"    {head}({', '.join(arguments)})"
     if _fits(opening + applied + comment):
         return [opening + applied + comment]
@@ -101,9 +108,9 @@ def _call(head: str, arguments: Sequence[str], sources: Sequence[str] = (), comm
         return [*broken_head[:-1], f"    ){applied}{comment}"]
     else:
         start = broken_head
-    read = f"        {_one_or_list(sources)}"
-    listed = ["        [", *(f"            {source}," for source in sources), "        ]"]
-    return [*start[:-1], f"{start[-1]}(", *([read] if _fits(read) else listed), f"    ){comment}"]
+    indented = f"        {read}"
+    listed = _inside(sources) if separate else ["        [", *(f"            {source}," for source in sources), "        ]"]
+    return [*start[:-1], f"{start[-1]}(", *([indented] if _fits(indented) else listed), f"    ){comment}"]
 
 
 def _inside(arguments: Sequence[str]) -> list[str]:

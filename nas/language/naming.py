@@ -13,6 +13,7 @@ import pyglove as pg
 
 from nas.language.blocks import part_names
 from nas.language.operation import Operation
+from nas.language.tying import Same
 
 Named = tuple[str, str, list[Any]]
 """DNASpec id, name, one label for each option."""
@@ -35,11 +36,11 @@ def option_labels(choice: Any) -> list[Any]:
     if own:
         return list(own)
     options = [choice.candidates.sym_getattr(i) for i in range(len(choice.candidates))]
-    operations = [o for o in options if isinstance(o, Operation | pg.hyper.Choices)]
+    operations = [o for o in options if isinstance(o, Operation | pg.hyper.Choices | Same)]
     names = iter(part_names(operations))
     labels: list[Any] = []
     for option in options:
-        if isinstance(option, Operation | pg.hyper.Choices):
+        if isinstance(option, Operation | pg.hyper.Choices | Same):
             label: Any = next(names)
         elif option is None and operations:
             label = "none"

@@ -39,6 +39,7 @@ import pyglove as pg
 from nas.errors import SpaceError
 from nas.language.application import apply
 from nas.language.fields import complaint, describe
+from nas.language.wording import perhaps
 
 Shape = tuple[int, ...]
 """Axes of one example, without the batch: `(height, width, channels)` for an image."""
@@ -59,6 +60,9 @@ class OpCost:
     params: int = 0
 
 
+_SEPARATE = frozenset({"MultiHeadAttention", "GroupedQueryAttention"})  # stock layers whose `call` has several tensor arguments
+
+
 class KerasCall:
     """A stock Keras layer by name, with its arguments: all that is needed to build it, write it as source, or hash it.
 
@@ -71,6 +75,11 @@ class KerasCall:
         self.layer = layer
         self.kwargs = kwargs
         self.key = json.dumps([layer, kwargs], sort_keys=True)
+
+    @property
+    def separate(self) -> bool:
+        """Whether the layer takes its tensors one by one, `layer(query, value)`, and not in a list."""
+        return self.layer in _SEPARATE
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KerasCall) and self.key == other.key
@@ -90,6 +99,7 @@ class Operation(pg.Object):
     # Class constants carry no annotation: PyGlove takes annotated ones for fields.
     arity = (1, 1)  # type: tuple[int, int | None]  # fewest and most inputs; (1, None): any number
     commutative = False  # the order of inputs does not matter
+    beside_zeros = "fills"  # what it does with zeros among its inputs: see nas.language.zeros.BesideZeros
     structural = False  # only applies its parts and never looks at shapes (chain, block, repetition)
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -145,12 +155,13 @@ def _field_error(cls: type[Operation], error: Exception) -> SpaceError:
     """PyGlove's complaint about a field, in the user's terms."""
     problem, path = complaint(error)
     field = cls.__schema__.get_field(re.split(r"[.\[]", path)[0])
-    return SpaceError(
-        problem,
-        path=f"{cls.__name__}.{path}" if path else cls.__name__,
-        expected=describe(field.value) if field else "",
-        hint="" if field else f"Fields: {', '.join(cls.init_arg_list)}",
-    )
+    if field is None:
+        return SpaceError(problem, path=cls.__name__, hint=f"Fields: {', '.join(cls.init_arg_list)}")
+    options = field.value.values if isinstance(field.value, pg.typing.Enum) else ()
+    hint = perhaps(problem.split("'")[1] if "'" in problem else None, options)
+    if problem.startswith("a Tensor"):
+        hint = f"First the fields, then the tensors: {cls.__name__}(...)(x)"
+    return SpaceError(problem, path=f"{cls.__name__}.{path}", expected=describe(field.value), hint=hint)
 
 
 @functools.cache

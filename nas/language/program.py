@@ -17,6 +17,7 @@ import numpy as np
 import pyglove as pg
 
 from nas.errors import SpaceError
+from nas.language.requirements import Requirement, Rules
 from nas.language.units import Choice, Group, Real, Space, Unit, Values, size_of
 
 INACTIVE = -1
@@ -68,9 +69,14 @@ class Slot:
 class Program:
     """A compiled space. Immutable once made, so that threads can share it.
 
+    Args:
+        spec: what `pg.dna_spec(value)` gives.
+        requirements: which combinations of decisions may stand together.
+
     Attributes:
         slots: every decision point, in pre-order.
-        space: the units of the whole space; walk it for anything that folds over the tree.
+        rules: the requirements, by slot; None where there are none.
+        space: the units of the whole space; walk it for anything that folds over the tree. Decisions that a rule ties are one.
         units: first slot of a unit -> the unit.
         points: how many points the discrete part has.
         continuous: whether a float slot makes the space infinite.
@@ -82,13 +88,17 @@ class Program:
         levels: slots by depth of nesting, outermost first.
     """
 
-    def __init__(self, spec: pg.DNASpec):
+    def __init__(self, spec: pg.DNASpec, requirements: Sequence[Requirement] = ()):
         slots: list[Slot | None] = []
         elements = spec.elements if spec.is_space else [spec]
         self.space = _compile(elements, None, slots)
         self.slots: tuple[Slot, ...] = tuple(slot for slot in slots if slot)
         self.width = len(self.slots)
         self.units: dict[int, Unit] = {unit.first: unit for unit in _walk(self.space)}
+        self.rules: Rules | None = None
+        if requirements:
+            self.rules = Rules(requirements, {slot.id: i for i, slot in enumerate(self.slots)})
+            self.space = self.rules.bind(self.space)
         self.points = size_of(self.space)
         self.continuous = any(slot.kind == "float" for slot in self.slots)
         self.dtype = np.dtype(np.float64 if self.continuous else np.int64)

@@ -9,17 +9,20 @@ would be too large the question is *undecided*, and what a sample says is report
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from nas.errors import UserError
 from nas.language.automaton import forms
 from nas.language.automaton.circuit import Circuit
-from nas.language.automaton.compiler import Automaton, compile_space
 from nas.language.automaton.forms import TooEntangled
 from nas.language.naming import name_decisions
 from nas.language.program import INACTIVE, Program
+from nas.language.requirements import Ruled
 from nas.language.units import Choice, Group, Space, Unit, Values
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ class Proof:
         status: "proved": every architecture builds. "refuted": some do not. "undecided": too entangled to say.
         points: how many architectures there are (floats count as one).
         building: how many of them build, exactly; None where it is undecided, or where a sample refuted.
-        states: how many states the automaton has; 0 where it was not made.
+        states: how many states the automaton has; 0 where it was not needed or is too large to make.
         witness: decisions that no architecture survives, whatever else is decided. None of them can be left out, if
             `building` is known; otherwise all decisions of an architecture that fails.
         error: what the architecture with these decisions raises: path, rule and what to do.
@@ -56,6 +59,14 @@ class Proof:
     bound: float = 0.0
     reason: str = ""
 
+    def as_error(self) -> UserError:
+        """Of what is refuted: path, rule and what to do, with the witness."""
+        assert self.error is not None, self.status
+        error, witness = self.error, dict(self.witness or {})
+        happens = f"It happens with {json.dumps(witness)}"
+        hint = f"{error.hint.rstrip('.')}. {happens}" if error.hint else happens
+        return type(error)(error.problem, path=error.path, received=witness, expected=error.expected, hint=hint)
+
     def __str__(self) -> str:
         if self.status == "proved":
             return f"all {self.points:,} architectures build"
@@ -65,19 +76,22 @@ class Proof:
         return f"undecided ({self.reason}): {self.sampled:,} random architectures build, so at most {self.bound:.2%} fail"
 
 
-def prove(space: SearchSpace, automaton: Automaton | None = None) -> Proof:
-    """Whether every architecture of a space builds.
+def prove(space: SearchSpace, certain: bool = False) -> Proof:
+    """Whether every architecture of a space builds. `space.proof` keeps the answer.
 
     Args:
         space: a network.
-        automaton: its automaton, where it was made before.
+        certain: shape inference over the whole space (shapes.py) has left no doubt: that is a proof, and no automaton is
+            needed.
 
     Raises:
         SpaceError: the values of the space have no graph.
     """
     points = space.genome.program.points
+    if certain:
+        return Proof("proved", points, points)
     try:
-        automaton = automaton or compile_space(space)
+        automaton = space.automaton
     except TooEntangled as error:
         return _sample(space, points, str(error))
     if automaton.count == points:
@@ -179,6 +193,9 @@ def _count(space: Space, fixed: Mapping[int, int]) -> int:
 
 
 def _count_unit(unit: Unit, fixed: Mapping[int, int]) -> int:
+    if isinstance(unit, Ruled):
+        agree = [unit.rows[:, i] == fixed[slot] for i, slot in enumerate(unit.slots) if slot in fixed]
+        return int(np.logical_and.reduce(agree).sum()) if agree else unit.size
     if isinstance(unit, Group):
         picks: Iterator[tuple[int, ...]] = forms.Group(unit.slots, unit.options, unit.distinct, unit.sorted).allowed()
     elif isinstance(unit, Choice):

@@ -21,6 +21,7 @@ The TensorFlow profiler counts alike where convolutions dominate (within 1%); fv
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,7 +121,18 @@ def _canonical(op: Any, field: str) -> Any:
 def expect_grid(shape: Shape, axes: int, layer: str) -> None:
     """Raises unless `shape` is a grid of `axes` axes with channels."""
     if len(shape) != axes + 1:
-        raise ShapeError(f"{layer} got {shape}", received=shape, expected=AXIS_NAMES[axes], hint=f"Reshape before {layer}")
+        raise ShapeError(
+            f"{layer} got {shape}", received=shape, expected=AXIS_NAMES[axes], hint=_for_axes(layer, len(shape) - 1)
+        )
+
+
+def _for_axes(layer: str, axes: int) -> str:
+    """What to do where a layer is for another number of axes: most have a brother for each."""
+    brother = re.sub(r"[123]D", f"{axes}D", layer)
+    only_flat = layer.startswith(("Depthwise", "Separable")) and axes == 3
+    if brother == layer or axes not in AXIS_NAMES or only_flat:
+        return f"Reshape before {layer}"
+    return f"Use {brother}, or reshape before {layer}"
 
 
 def expect_divisible(count: int, groups: int, what: str) -> None:
@@ -132,8 +144,20 @@ def expect_divisible(count: int, groups: int, what: str) -> None:
             f"groups={groups} does not divide {count} {what}",
             received=groups,
             expected=f"one of {options}",
-            hint="Change groups",
+            hint=f"Change groups, or the number of {what}",
         )
+
+
+# -- channels ----------------------------------------------------------------------------------------------------------------
+
+
+def divisible(channels: float, divisor: int = 8) -> int:
+    """The multiple of `divisor` nearest to a number of channels, at least one, and never more than 10% below it.
+
+    How mobile networks round widths (Sandler et al. 2018, MobileNetV2, reference code): 184.0 -> 184, 33.6 -> 32, 11.2 -> 16.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------------

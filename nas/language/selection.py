@@ -27,10 +27,12 @@ from nas.language.automaton.forms import TooEntangled
 from nas.language.automaton.tally import Tally, cells, common_step
 from nas.language.automaton.tilting import combine
 from nas.language.costing import Metric
+from nas.language.intervals import wilson
 from nas.language.program import Program
 
 STEPS = 4_096  # of cost, from the cheapest architecture to the limit
 CELLS = 1 << 24  # counts that are kept, of all nodes together: 256 MB for 10^35 points
+QUICK_CELLS = 1 << 24  # counts that are worked out for an exact size without being asked: about two seconds
 EXACT_CELLS = 1 << 28  # counts that are worked out for an exact size: up to a minute
 LISTED = 2_000  # points that are listed rather than drawn
 PROBES = 4_000  # draws that estimate which share of them is within all limits
@@ -193,8 +195,13 @@ class Selection:
             up = Tally(self.circuit, self.weighted, self.limit, self.tally.step, "up", keep=False)
             return Size(up.total, most)
         share = float(self._within(self._drawer.draw(np.random.default_rng(0), PROBES)).mean())
-        low, high = _wilson(share, PROBES)
+        low, high = wilson(share, PROBES, Z99)
         return Size(math.floor(most * low), math.ceil(most * high), certain=False)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the exact size is known, or counted in two seconds or so."""
+        return self.size.exact or (len(self.limits) < 2 and self._exact_cells <= QUICK_CELLS)
 
     def exact_size(self) -> int:
         """How many points there are, exactly, for at most one limit. Takes seconds to a minute.
@@ -204,11 +211,15 @@ class Selection:
         """
         if self.size.exact:
             return self.size.low
-        fine = cells(self.circuit, self.weighted, self.limit, self._common) > EXACT_CELLS
+        fine = self._exact_cells > EXACT_CELLS
         if len(self.limits) > 1 or fine:
             problem = "costs in so fine steps" if fine else "several limits"
             raise UserError(f"{problem} are not counted exactly", path="exact_size", hint="Use size_bracket")
         return Tally(self.circuit, self.weighted, self.limit, self._common, keep=False).total
+
+    @functools.cached_property
+    def _exact_cells(self) -> int:
+        return cells(self.circuit, self.weighted, self.limit, self._common)
 
     @functools.cached_property
     def _common(self) -> int:
@@ -223,10 +234,3 @@ class Selection:
     def _refuse(self, problem: str) -> None:
         asked = ", ".join(f"{metric.name}={metric.value(limit):,}" for metric, limit in self.limits)
         raise UserError(problem, path="within", received=asked, hint="Allow more")
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """99% interval of a share (Wilson 1927)."""
-    middle = share + Z99**2 / (2 * n)
-    half = Z99 * math.sqrt(share * (1 - share) / n + Z99**2 / (4 * n * n))
-    return max(0.0, (middle - half) / (1 + Z99**2 / n)), min(1.0, (middle + half) / (1 + Z99**2 / n))

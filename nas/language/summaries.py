@@ -19,7 +19,7 @@ from nas.language.costing import Metric
 from nas.language.selection import Selection
 
 if TYPE_CHECKING:
-    from nas.language.budget import FeasibleSpace
+    from nas.language.budget import Budget
 
 STEPS = 4_096  # of cost in a histogram
 BITS = 1 << 32  # to tell whether there are architectures of each cost: 512 MB
@@ -69,10 +69,10 @@ class Histogram:
         return not self.blur and not self.sampled
 
 
-def histogram(space: FeasibleSpace, metric: Metric, bins: int) -> Histogram:
+def histogram(budget: Budget, metric: Metric, bins: int) -> Histogram:
     """How a space is spread over a cost: counted, where no other cost is limited, else estimated from draws."""
-    selection = space.selection
-    prices = metric.prices(space.automaton)
+    selection = budget.selection
+    prices = metric.prices(budget.automaton)
     circuit = selection.circuit
     low, high = folds.least(circuit, prices)[-1], folds.most(circuit, prices)[-1]
     high = min([high, *(limit for each, limit in selection.limits if each == metric)])
@@ -102,14 +102,14 @@ def _binned(costs: Iterable[tuple[int, int]], low: int, high: int, bins: int) ->
 # -- the cheapest and the dearest ----------------------------------------------------------------------------------------------
 
 
-def extreme(space: FeasibleSpace, metric: Metric, sign: int) -> Extreme:
-    """The point of a space with the least (`sign` 1) or the most (-1) of a cost.
+def extreme(budget: Budget, metric: Metric, sign: int) -> Extreme:
+    """The point within a budget with the least (`sign` 1) or the most (-1) of a cost.
 
     Exact where few points are left, where the limits do not matter to it, and for the most of the one cost that is limited.
     Otherwise the best point found, with a bound on all others.
     """
-    selection = space.selection
-    prices = metric.prices(space.automaton)
+    selection = budget.selection
+    prices = metric.prices(budget.automaton)
     point: folds.Point | None
     if selection.points is not None:
         point = min(selection.points, key=lambda each: sign * each.cost(prices))
@@ -125,8 +125,8 @@ def extreme(space: FeasibleSpace, metric: Metric, sign: int) -> Extreme:
         found, bound = _trade_off(selection, prices, sign)
         if sign < 0:
             bound = min([bound, *(limit for each, limit in selection.limits if each == metric)])
-        vector, value = _climbed(space, metric, sign, found)
-    return Extreme(Architecture(space.space, vector), metric.value(value), metric.value(bound))
+        vector, value = _climbed(budget, metric, sign, found)
+    return Extreme(Architecture(budget.space, vector), metric.value(value), metric.value(bound))
 
 
 def _dearest(selection: Selection, prices: Sequence[int]) -> folds.Point | None:
@@ -165,11 +165,11 @@ def _trade_off(selection: Selection, prices: Sequence[int], sign: int) -> tuple[
     return found, sign * max(bounds)
 
 
-def _climbed(space: FeasibleSpace, metric: Metric, sign: int, vector: np.ndarray) -> tuple[np.ndarray, int]:
+def _climbed(budget: Budget, metric: Metric, sign: int, vector: np.ndarray) -> tuple[np.ndarray, int]:
     """From one point to its best neighbour as long as that is better; the point where it ends and its cost."""
-    pricer = Pricer.of(space.automaton, space.space, [metric])
+    pricer = Pricer(budget.space, [metric])
     value = sign * int(pricer.price(vector[None]).costs[0, 0])
-    while len(around := space.genome.neighbours(vector)):
+    while len(around := budget.genome.neighbours(vector)):
         costs = sign * pricer.price(around).costs[:, 0]
         if costs.min() >= value:
             break

@@ -155,7 +155,7 @@ class Group(Unit):
         k = len(slots)
         self.options, self.distinct, self.sorted = len(weights), distinct, sorted
         self._weights = weights
-        self._table = _ways(weights, k, distinct)
+        self._table = ways(weights, k, distinct)
         self._edges = _edges(weights)
         self._skip = _chances_to_skip(self._table)
         size = self._table[0][k] if sorted else self._table[0][k] * math.factorial(k) if distinct else sum(weights) ** k
@@ -204,7 +204,7 @@ class Group(Unit):
         elif self.distinct:
             free = [option for option in range(self.options) if option not in prefix]
             orders = math.factorial(left)
-            sums = _ways([weights[option] for option in free], left, distinct=True)[0]
+            sums = ways([weights[option] for option in free], left, distinct=True)[0]
             for option in free:
                 without = 1  # e_r(free - option) = e_r(free) - w * e_(r-1)(free - option)
                 for total in sums[1:]:
@@ -265,7 +265,7 @@ def below(bound: int, rng: np.random.Generator) -> int:
             return drawn
 
 
-def _ways(weights: Sequence[int], k: int, distinct: bool) -> list[list[int]]:
+def ways(weights: Sequence[int], k: int, distinct: bool) -> list[list[int]]:
     """`table[j][r]`: the weighted number of sorted ways to pick r of the candidates from j on.
 
     Elementary symmetric polynomials where candidates are distinct, complete homogeneous ones where they may repeat. Only sums

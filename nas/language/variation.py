@@ -85,9 +85,9 @@ def neighbours(program: Program, vector: np.ndarray) -> np.ndarray:
     found: dict[tuple, None] = {}
     for i in range(program.width):
         if program.mutable[i] and program.is_active(i, values):
-            for move in _moves(program, values, i):
+            for move in moves_of(program, values, i):
                 changed = list(values)
-                _apply(program, changed, i, move, None)
+                apply_move(program, changed, i, move, None)
                 found[tuple(changed)] = None
     found.pop(tuple(values), None)
     return program.vectors([list(point) for point in found])
@@ -108,15 +108,15 @@ def _draw(space: Space, points: np.ndarray, columns: np.ndarray, rng: np.random.
 def _mutate_slot(program: Program, values: Values, i: int, rng: np.random.Generator) -> None:
     unit = program.units.get(i)
     if not isinstance(unit, Real):
-        moves = _moves(program, values, i)
-        _apply(program, values, i, moves[below(len(moves), rng)], rng)
+        moves = moves_of(program, values, i)
+        apply_move(program, values, i, moves[below(len(moves), rng)], rng)
         return
     before = values[i]
     while values[i] == before:  # again where it was clipped at the end on which it stands
         values[i] = unit.at(unit.position(before) + STEP * rng.standard_normal())
 
 
-def _moves(program: Program, values: Values, i: int) -> list[Any]:
+def moves_of(program: Program, values: Values, i: int) -> list[Any]:
     """What slot i can become: another option, another number, or in a full permutation the place it changes with."""
     slot = program.slots[i]
     unit = program.units.get(i)
@@ -130,8 +130,8 @@ def _moves(program: Program, values: Values, i: int) -> list[Any]:
     return [option for option in range(slot.options) if option != values[i]]
 
 
-def _apply(program: Program, values: Values, i: int, move: Any, rng: np.random.Generator | None) -> None:
-    """Makes a move of `_moves` in place. What is left open is drawn; without `rng` it takes its first option."""
+def apply_move(program: Program, values: Values, i: int, move: Any, rng: np.random.Generator | None) -> None:
+    """Makes a move of `moves_of` in place. What is left open is drawn; without `rng` it takes its first option."""
     slot = program.slots[i]
     if slot.kind == "float":
         values[i] = move

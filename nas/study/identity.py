@@ -30,7 +30,8 @@ def describe_space(space: SearchSpace) -> dict[str, Any]:
     """Which space it is. The size is written as digits: it can exceed what JSON readers take for a number."""
     size = space.size
     digits = None if size is None else str(size)
-    return {"name": space.name, "reference": space.reference, "size": digits, "digest": space.digest}
+    facts = {"name": space.name, "reference": space.reference, "size": digits, "digest": space.digest}
+    return facts | ({"limits": space.limits} if space.limits else {})
 
 
 def describe_study(controller: Controller, chain: EvaluatorChain, seed: int, fidelity: Fidelity) -> dict[str, Any]:

@@ -62,12 +62,61 @@ def test_help_is_quick_and_teaches():
 
 
 def test_check_says_what_a_space_is(tiny_space, capsys):
-    code, out, _ = run("check", tiny_space[0], "--at-most", "params=30", "--json", capsys=capsys)
+    code, out, _ = run("check", tiny_space[0], "--at-most", "params=30", "--at-most", "macs=5000", "--json", capsys=capsys)
     facts = json.loads(out)
     assert (code, facts["size"], facts["builds"], facts["output"]) == (0, 4, "proved", [16, 16, 3])
-    assert facts["costs"]["params"]["min"] == 2 * 1 + 2 + 3 * 2 + 3
-    code, out, _ = run("check", tiny_space[0], capsys=capsys)
-    assert "all of them, proved by shape inference" in out
+    assert facts["proof"].startswith("all 4 architectures build: proved over ")
+    params = facts["costs"]["params"]
+    assert (params["min"], params["max"], params["exact"]) == (2 * 1 + 2 + 3 * 2 + 3, 4 * 9 + 4 + 3 * 4 + 3, True)
+    assert params["cheapest"] == {"conv.filters": 2, "conv.kernel_size": 1}
+    assert facts["distinct"] == {"share": [1.0, 1.0], "count": 4, "drawn": 0, "dead": [], "same": []}
+    assert [(limit["metric"], limit["size"], limit["share"]) for limit in facts["limits"]] == [
+        ("params", 3, [0.75, 0.75]),  # 13, 23, 29 and 55
+        ("macs", 2, [0.5, 0.5]),  # 256 * (2 + 6), 256 * (4 + 12), 256 * (18 + 6) and 256 * (36 + 12)
+    ]
+    assert facts["within"]["size"] == 2
+    assert sum(facts["histogram"]["shares"]) == pytest.approx(1)
+    code, out, _ = run("check", tiny_space[0], "--at-most", "params=30", capsys=capsys)
+    for line in (
+        "all 4 architectures build: proved over",
+        "4 networks, 100% of all points, exactly",
+        "3 architectures, 75%",
+        "█",
+    ):
+        assert line in out
+
+
+def test_check_takes_plain_values_and_warns(tmp_path, capsys):
+    file = tmp_path / "plain.py"
+    file.write_text(
+        "import pyglove as pg\n\ndef layers():\n"
+        "    layer = lambda: pg.Dict(op=pg.one_of(['conv', 'pool', 'conv']), unused=pg.one_of([1, 1]))\n"
+        "    return pg.List([layer() for _ in range(50)])\n"
+    )
+    code, out, _ = run("check", f"{file}:layers", "--json", capsys=capsys)
+    facts = json.loads(out)
+    assert (code, facts["size"], facts["builds"], facts["costs"]) == (0, 6**50, "unknown", {})
+    assert facts["distinct"]["count"] == 2**50
+    assert "[0].unused never makes a difference (in all points)" in facts["warnings"]
+    assert "[0].op: 'conv' and 'conv#2' are the same (in all points)" in facts["warnings"]
+    code, out, _ = run("check", f"{file}:layers", capsys=capsys)
+    assert code == 0
+    assert "warning" in out
+
+
+def test_check_of_what_does_not_build_names_path_rule_and_witness(tmp_path, capsys):
+    file = tmp_path / "broken.py"
+    file.write_text(
+        "import nas\nfrom nas import layers as L, oneof\n\n@nas.space(input=(8, 8, 1))\ndef broken(x):\n"
+        "    y = L.Conv2D(oneof([4, 8]), oneof([3, 5]), name='enc')(x)\n"
+        "    z = L.Conv2D(oneof([4, 8]), 3, name='dec')(L.ReLU()(y))\n"
+        "    return L.Merge(oneof(['add', 'concat']), name='skip')(z, y)\n"
+    )
+    code, _, err = run("check", f"{file}:broken", capsys=capsys)
+    assert code == 2
+    said = " ".join(err.split())
+    assert "skip: " in said
+    assert 'It happens with {"enc.filters": 4, "dec.filters": 8, "skip.mode": "add"}' in said
 
 
 def test_cost_of_the_baseline_by_operation(capsys):

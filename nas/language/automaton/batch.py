@@ -9,17 +9,15 @@ the steps that its outputs need. The figures are the same, two orders of magnitu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nas.language.automaton.compiler import Automaton
 from nas.language.automaton.forms import Assignment
 from nas.language.automaton.library import Library
 from nas.language.automaton.terms import Choice, Idle, Leaf, Plan, Term
 from nas.language.costing import Metric
 from nas.language.operation import Shape
-from nas.language.program import Program
 
 if TYPE_CHECKING:
     from nas.language.space import SearchSpace
@@ -52,31 +50,26 @@ class Pricer:
     """Prices points of a space.
 
     Args:
-        automaton: of the space; its library learns nothing new.
-        inputs: shapes of the space's inputs.
-        program: of its genome.
+        space: a network; it need not be compiled.
         metrics: what is added up.
+
+    Raises:
+        TooEntangled: a layer has too many forms to be listed.
 
     Example:
         >>> import numpy as np
         >>> from search_spaces.colorizer import colorizer
-        >>> from nas.language.automaton.compiler import compile_space
         >>> from nas.language.costing import find_metric
-        >>> pricer = Pricer.of(compile_space(colorizer), colorizer, [find_metric("flops"), find_metric("params")])
+        >>> pricer = Pricer(colorizer, [find_metric("flops"), find_metric("params")])
         >>> pricer.price(colorizer.baselines["book"].vector[None]).costs
         array([[251494400,   1106755]])
     """
 
-    def __init__(self, automaton: Automaton, inputs: Sequence[Shape], program: Program, metrics: Sequence[Metric]):
-        self._plan, self._program = automaton.plan, program
-        self._facts = _Facts(automaton.library, metrics)
-        self._inputs = [self._facts.number(shape) for shape in inputs]
-        self._tables: dict[Leaf, _Table] = {}
-
-    @classmethod
-    def of(cls, automaton: Automaton, space: SearchSpace, metrics: Sequence[Metric]) -> Pricer:
-        """A pricer for a space."""
-        return cls(automaton, list(space.inputs.values()), space.genome.program, metrics)
+    def __init__(self, space: SearchSpace, metrics: Sequence[Metric]):
+        self._plan, self._program = space.plan, space.genome.program
+        self._facts = _Facts(Library(), metrics)
+        self._inputs = [self._facts.number(shape) for shape in space.inputs.values()]
+        self._tables: dict[Leaf, Table] = {}
 
     def price(self, vectors: np.ndarray) -> Priced:
         """What points cost. `vectors` are (n, width) points of the genome, trusted to be valid."""
@@ -106,12 +99,12 @@ class Pricer:
             return self._run_plan(term, given, rows, columns)
         if isinstance(term, Leaf):
             if term not in self._tables:
-                self._tables[term] = _Table(term, self._facts)
+                self._tables[term] = Table(term, self._facts)
             return self._tables[term].look_up(given, rows, columns)
         assert isinstance(term, Choice)
         made = self._empty(rows.size, len(given))
         for assignment, option in term.options:
-            here = np.flatnonzero(_agree(assignment, rows, columns))
+            here = np.flatnonzero(agree(assignment, rows, columns))
             if here.size:
                 found = self._run(option, [shapes[here] for shapes in given], rows[here], columns)
                 for whole, part in zip(made, found, strict=True):
@@ -181,15 +174,22 @@ class _Facts:
         return self._prices[primitive]
 
 
-class _Table:
+class Facts(Protocol):
+    """Says what the forms of a layer make of shapes."""
+
+    def results(self, leaf: Leaf, given: Sequence[int]) -> Any:
+        """A named tuple of arrays, one row for each form, for inputs of the given shapes, by number."""
+
+
+class Table:
     """What a layer makes of the shapes that have arrived so far, for each of its forms."""
 
-    def __init__(self, leaf: Leaf, facts: _Facts):
+    def __init__(self, leaf: Leaf, facts: Facts):
         self._leaf, self._facts = leaf, facts
         self._slots = sorted({slot for _, assignment in leaf.forms for slot, _ in assignment})
         self._places: dict[tuple[int, ...], int] = {}
-        self._blocks: list[_Made] = []
-        self._whole: _Made | None = None
+        self._blocks: list[Any] = []
+        self._whole: Any = None
         self._key_forms()
 
     def _key_forms(self) -> None:
@@ -207,19 +207,27 @@ class _Table:
             if (np.diff(self._keys) > 0).all():
                 return
 
-    def look_up(self, given: Sequence[np.ndarray], rows: np.ndarray, columns: np.ndarray) -> _Made:
+    def look_up(self, given: Sequence[np.ndarray], rows: np.ndarray, columns: np.ndarray) -> Any:
+        """What it makes for some points: the named tuple of its facts, one row for each point.
+
+        Args:
+            given: the shapes of its inputs, by number, each (rows,).
+            rows: which points.
+            columns: (slots, points), the options of all points.
+        """
         forms = np.zeros(rows.size, dtype=np.int64)
         if self._slots:
             keys = sum(columns[slot][rows] * weight for slot, weight in zip(self._slots, self._weights.tolist(), strict=True))
             forms = self._order[np.searchsorted(self._keys, keys)]
         at = self._place(given) * len(self._leaf.forms) + forms
-        assert self._whole is not None
-        return _Made(*(column.take(at, axis=0) for column in self._whole))
+        return type(self._whole)(*(column.take(at, axis=0) for column in self._whole))
 
     def _place(self, given: Sequence[np.ndarray]) -> np.ndarray:
         """For each point, which block of the table is for the shapes that arrive."""
         arrived = given[0]
-        for shapes in given[1:]:
+        for i, shapes in enumerate(given[1:]):
+            if i > 1:  # three numbers of shapes fill 60 bits: number their combinations before the next one
+                arrived = np.unique(arrived, return_inverse=True)[1]
             arrived = (arrived << 20) | shapes
         if arrived.size and (arrived == arrived[0]).all():
             return np.full(arrived.size, self._block(tuple(int(shapes[0]) for shapes in given)))
@@ -231,12 +239,13 @@ class _Table:
         if given not in self._places:
             self._places[given] = len(self._blocks)
             self._blocks.append(self._facts.results(self._leaf, given))
-            self._whole = _Made(*(np.concatenate(parts) for parts in zip(*self._blocks, strict=True)))
+            self._whole = type(self._blocks[0])(*(np.concatenate(parts) for parts in zip(*self._blocks, strict=True)))
         return self._places[given]
 
 
-def _agree(assignment: Assignment, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    agree = np.ones(rows.size, dtype=bool)
+def agree(assignment: Assignment, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Which of the points `rows` have made the decisions of an assignment."""
+    found = np.ones(rows.size, dtype=bool)
     for slot, option in assignment:
-        agree &= columns[slot][rows] == option
-    return agree
+        found &= columns[slot][rows] == option
+    return found

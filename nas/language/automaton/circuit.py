@@ -73,9 +73,14 @@ class Circuit:
 
 
 class Builder:
-    """Makes nodes, equal ones once."""
+    """Makes nodes, equal ones once.
+
+    Attributes:
+        work: how much has been done to find them, in rows of tables (`elimination`).
+    """
 
     def __init__(self) -> None:
+        self.work = 0
         self._nodes: list[Node] = [(Branch((), 0, TRUE),)]
         self._known: dict[Node, int] = {self._nodes[TRUE]: TRUE}
         self._bundles: dict[tuple[int, ...], int] = {(): 0}

@@ -19,6 +19,7 @@ from nas.language.automaton.circuit import TRUE, Branch, Builder
 from nas.language.automaton.forms import TooEntangled
 
 ROWS = 200_000  # of one table; beyond that a space is too entangled to follow
+WORK = 100_000  # rows of all tables of a space, those on the way included; a few seconds
 SMALL = 256  # rows of a table that are not worth saving
 
 Variable: TypeAlias = "tuple[Hashable, ...]"
@@ -43,11 +44,14 @@ def eliminate(tables: Sequence[Table], kept: Sequence[Variable], depths: Mapping
     Raises:
         TooEntangled: a table on the way would have more than `ROWS` rows.
     """
-    merged = [_Merged(table, 1) for table in tables]
     values: dict[Variable, set[Any]] = {}
     for table in tables:
         for i, variable in enumerate(table.variables):
             values.setdefault(variable, set()).update(row[i] for row in table.rows)
+    known = {v: next(iter(found)) for v, found in values.items() if len(found) == 1 and v[0] != "slot" and v not in set(kept)}
+    merged = [_Merged(_without(table, known), 1) for table in tables]
+    for variable in known:
+        del values[variable]
     sizes = {variable: len(found) for variable, found in values.items()}
     waiting = [variable for variable in values if variable not in set(kept)]
     while waiting:
@@ -60,6 +64,46 @@ def eliminate(tables: Sequence[Table], kept: Sequence[Variable], depths: Mapping
     whole = _join_all([Table((), {(): TRUE}), *(m.table for m in merged)], builder)
     order = [whole.variables.index(variable) for variable in kept]
     return Table(tuple(kept), {tuple(row[i] for i in order): node for row, node in whole.rows.items()})
+
+
+def _without(table: Table, known: Mapping[Variable, Any]) -> Table:
+    """The table without variables that have one value everywhere."""
+    left = [i for i, variable in enumerate(table.variables) if variable not in known]
+    if len(left) == len(table.variables):
+        return table
+    rows = {tuple(row[i] for i in left): node for row, node in table.rows.items()}
+    return Table(tuple(table.variables[i] for i in left), rows)
+
+
+def factored(table: Table, variables: Sequence[Variable]) -> list[Table]:
+    """The same relation as several tables: of the given variables, each that follows from few others gets a table with those.
+
+    What is left has fewer variables, so that what it is joined with stays smaller.
+    """
+    tables = []
+    for variable in variables:
+        at = table.variables.index(variable)
+        sizes = [len(set(column)) for column in zip(*table.rows, strict=True)] if table.rows else [0] * len(table.variables)
+        others = sorted((i for i in range(len(table.variables)) if i != at), key=lambda i: sizes[i])
+        if not _determined(table, others, at):
+            continue
+        for i in reversed(others):  # what has many values first: it is the most to be rid of
+            fewer = [j for j in others if j != i]
+            if _determined(table, fewer, at):
+                others = fewer
+        names = tuple(table.variables[i] for i in (*others, at))
+        tables.append(Table(names, dict.fromkeys((tuple(row[i] for i in (*others, at)) for row in table.rows), TRUE)))
+        table = Table(
+            table.variables[:at] + table.variables[at + 1 :],
+            {row[:at] + row[at + 1 :]: node for row, node in table.rows.items()},
+        )
+    return [table, *tables]
+
+
+def _determined(table: Table, by: Sequence[int], at: int) -> bool:
+    """Whether the value in column `at` follows from those in the columns `by`."""
+    found: dict[Row, Any] = {}
+    return all(found.setdefault(tuple(row[i] for i in by), row[at]) == row[at] for row in table.rows)
 
 
 class _Merged(NamedTuple):
@@ -86,8 +130,11 @@ def _urgency(
 
 def _join_all(tables: Sequence[Table], builder: Builder) -> Table:
     first, *others = sorted(tables, key=lambda table: len(table.rows))
-    for other in others:
-        first = _join(first, other, builder)
+    while others:
+        known = set(first.variables)
+        nearest = min(others, key=lambda table: len(set(table.variables) - known))  # what filters before what widens
+        others = [table for table in others if table is not nearest]
+        first = _join(first, nearest, builder)
     return first
 
 
@@ -103,9 +150,13 @@ def _join(a: Table, b: Table, builder: Builder) -> Table:
         for rest, other in matching.get(tuple(row[i] for i in in_a), ()):
             rows[row + rest] = builder.product(node, other)
         if len(rows) > ROWS:
+            break
+    builder.work += len(rows)
+    for count, limit in ((len(rows), ROWS), (builder.work, WORK)):
+        if count > limit:
             raise TooEntangled(
-                f"more than {ROWS:,} combinations of shapes and tied decisions are in flight at once",
-                received=len(rows),
+                f"more than {limit:,} combinations of shapes and tied decisions to follow",
+                received=count,
                 hint="Offer fewer widths where tensors are kept for later, or decide them in one place",
             )
     return Table(a.variables + tuple(b.variables[i] for i in new), rows)

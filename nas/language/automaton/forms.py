@@ -4,6 +4,9 @@ A value with open choices takes up a contiguous range of the genome's slots, in 
 it: the slot of a choice first, then the slots of its candidates one after another. So a position (the first slot) is enough to
 say which decisions belong to a value, and `Layout` works positions out from the widths of values. It also lists the forms of
 values that are small enough to be listed: a layer with a choice of kernels and one of widths has six of them, say.
+
+A tied decision has its slots where the network keeps what is tied; the places that read it have none of their own, but their
+forms name those slots.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from typing import Any, TypeAlias
 import pyglove as pg
 
 from nas.errors import SpaceError
+from nas.language.blocks import Block
 from nas.language.operation import Operation
+from nas.language.tying import Again, Same
 
 FORMS = 100_000  # of one value; beyond that it is not listed
 
@@ -64,6 +69,23 @@ class Group:
         return itertools.product(range(self.options), repeat=places)
 
 
+@dataclasses.dataclass(frozen=True)
+class Allowed:
+    """Slots of tied decisions and the combinations of options that a rule (`nas.require`) allows."""
+
+    slots: tuple[int, ...]
+    rows: tuple[tuple[int, ...], ...]
+
+    @property
+    def count(self) -> int:
+        """How many combinations are allowed."""
+        return len(self.rows)
+
+    def allowed(self) -> Iterator[tuple[int, ...]]:
+        """Every combination of options that is allowed."""
+        return iter(self.rows)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Place:
     """One of the places of a manyof: a choice of any of its candidates."""
@@ -75,14 +97,25 @@ class Place:
 
 
 class Layout:
-    """Which slots the parts of a value take. Remembers the width of each value it has seen, so use one for a whole space."""
+    """Which slots the parts of a network take. Remembers the width of each value it has seen, so use one for a whole space.
 
-    def __init__(self) -> None:
+    Attributes:
+        shared: name of a tied decision -> what stands for it, and its first slot.
+    """
+
+    def __init__(self, network: Any) -> None:
         self._widths: dict[int, tuple[Any, int]] = {}  # by identity, so the value is kept beside its width
+        self._tied: dict[int, tuple[Any, frozenset[int]]] = {}  # likewise
+        self.shared: dict[str, tuple[Any, int]] = {}
+        if isinstance(network, Block):
+            for (key, part), (_, start) in zip(network.sym_items(), self._placed(children(network), 0), strict=True):
+                if key == "shared":
+                    placed = self._placed(children(part), start)
+                    self.shared = dict(zip(part.sym_keys(), placed, strict=True))
 
     def width(self, value: Any) -> int:
         """How many slots a value has."""
-        if value is None or isinstance(value, int | float | str):
+        if value is None or isinstance(value, int | float | str | Same | Again):
             return 0
         if id(value) not in self._widths:
             self._widths[id(value)] = value, self._measure(value)
@@ -97,8 +130,19 @@ class Layout:
         return value.num_choices * (1 + below) if isinstance(value, pg.hyper.Choices) else below
 
     def slots(self, value: Any, start: int) -> frozenset[int]:
-        """The slots of a value whose first one is `start`."""
-        return frozenset(range(start, start + self.width(value)))
+        """The slots that decide a value whose first one is `start`: its own, and those of the tied decisions it reads."""
+        return frozenset(range(start, start + self.width(value))) | self.tied(value)
+
+    def tied(self, value: Any) -> frozenset[int]:
+        """The slots of the tied decisions that a value reads."""
+        if not self.shared or value is None or isinstance(value, int | float | str):
+            return frozenset()
+        if isinstance(value, Same | Again):
+            return self.slots(*self.shared[value.decision])
+        if id(value) not in self._tied:
+            below = map(self.tied, children(value))
+            self._tied[id(value)] = value, frozenset().union(*below)
+        return self._tied[id(value)][1]
 
     def candidates(self, choice: Any, start: int) -> Iterator[tuple[Any, int]]:
         """The options of a choice at slot `start`, each with its own first slot."""
@@ -150,13 +194,24 @@ class Layout:
         return isinstance(value, pg.hyper.Float) or (self.width(value) > 0 and any(map(self.has_float, children(value))))
 
     def _count(self, value: Any) -> int:
-        if self.width(value) == 0 or isinstance(value, pg.hyper.Float):
+        if isinstance(value, Same):
+            return len(value.options)
+        if isinstance(value, Again):
+            return self._count(self.shared[value.decision][0])
+        if not (self.width(value) or self.tied(value)) or isinstance(value, pg.hyper.Float):
             return 1
         counts = map(self._count, children(value))
         return sum(counts) ** value.num_choices if isinstance(value, pg.hyper.Choices) else math.prod(counts)
 
     def _forms(self, value: Any, start: int, at: float) -> Iterator[tuple[Any, Assignment]]:
-        if isinstance(value, pg.hyper.Float):
+        if isinstance(value, Same):
+            _, slot = self.shared[value.decision]
+            for option, candidate in enumerate(children(value.sym_getattr("options"))):
+                for form, assignment in self._forms(candidate, 0, at):
+                    yield form, ((slot, option), *assignment)
+        elif isinstance(value, Again):
+            yield from self._forms(*self.shared[value.decision], at)
+        elif isinstance(value, pg.hyper.Float):
             yield value.min_value + at * (value.max_value - value.min_value), ((start, 0),)
         elif isinstance(value, Place | pg.hyper.OneOf):
             for option, (candidate, first) in enumerate(self.candidates(value, start)):
@@ -167,14 +222,18 @@ class Layout:
         else:
             parts = [list(self._forms(child, first, at)) for child, first in self._placed(children(value), start)]
             for forms in itertools.product(*parts):
-                yield _assembled(value, [form for form, _ in forms]), _joined(forms)
+                decided = _joined(forms)
+                if decided is not None:
+                    yield _assembled(value, [form for form, _ in forms]), decided
 
     def _forms_of_many(self, choices: Any, start: int, at: float) -> Iterator[tuple[Any, Assignment]]:
         places, group = self.places(choices, start)
         for picked in group.allowed():
             chosen = [list(self.candidates(place, place.start))[i] for place, i in zip(places, picked, strict=True)]
             for forms in itertools.product(*(list(self._forms(candidate, first, at)) for candidate, first in chosen)):
-                yield [form for form, _ in forms], (*zip(group.slots, picked, strict=True), *_joined(forms))
+                assignment = _joined(forms)
+                if assignment is not None:
+                    yield [form for form, _ in forms], (*zip(group.slots, picked, strict=True), *assignment)
 
 
 def children(value: Any) -> list[Any]:
@@ -205,5 +264,11 @@ def _assembled(value: Any, parts: list[Any]) -> Any:
     return fields if isinstance(value, dict) else types.SimpleNamespace(**fields)
 
 
-def _joined(forms: Sequence[tuple[Any, Assignment]]) -> Assignment:
-    return tuple(pair for _, assignment in forms for pair in assignment)
+def _joined(forms: Sequence[tuple[Any, Assignment]]) -> Assignment | None:
+    """The decisions of all parts together; None where two parts read a tied decision differently."""
+    decided: dict[int, int] = {}
+    for _, assignment in forms:
+        for slot, option in assignment:
+            if decided.setdefault(slot, option) != option:
+                return None
+    return tuple(decided.items())

@@ -14,6 +14,7 @@ from nas.language.automaton.forms import TooEntangled
 from nas.language.automaton.terms import Leaf
 from nas.language.graph import Edge, Net, at_path
 from nas.language.operation import KerasCall, OpCost, Shape
+from nas.language.zeros import is_zero_state, zero_state
 
 
 class Primitive(NamedTuple):
@@ -35,7 +36,7 @@ class Result(NamedTuple):
     """What a decided layer makes of its inputs.
 
     Attributes:
-        shape: of its output.
+        shape: of its output; as `zero_state` where it is known to be zero.
         reads: for each input, whether the output needs it.
         primitives: numbers of the operations that the output needs, one for each time.
     """
@@ -86,7 +87,10 @@ class Library:
 
     def _work_out(self, form: Any, shapes: tuple[Shape, ...], path: str) -> Result | None:
         net = Net()
-        edges = [net.input(f"input{i}", shape) for i, shape in enumerate(shapes)]
+        edges = [
+            Edge("", shape[1:], is_zero=True) if is_zero_state(shape) else net.input(f"input{i}", shape)
+            for i, shape in enumerate(shapes)
+        ]
         try:
             found = net.apply(form, *edges)
         except UserError as error:
@@ -94,6 +98,8 @@ class Library:
             return None
         if not isinstance(found, Edge):
             raise TooEntangled(f"an operation returns {len(found)} tensors", path=path, expected="one")
+        if found.is_zero:
+            return Result(zero_state(found.shape), (False,) * len(edges), ())
         graph = net.graph([found])
         needed, primitives = {found.name}, []
         for node in graph.nodes.values():

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from nas.language.automaton.circuit import TRUE, Branch, Builder
-from nas.language.automaton.elimination import ROWS, Row, Table, Variable, eliminate
+from nas.language.automaton.elimination import ROWS, Row, Table, Variable, eliminate, factored
 from nas.language.automaton.forms import Assignment, TooEntangled
 from nas.language.automaton.terms import Plan, Term, Use
 from nas.language.operation import Shape
@@ -43,7 +43,7 @@ Relate: TypeAlias = "Callable[[Term, tuple[Shape, ...], frozenset[int]], Relatio
 """(term, shapes of its inputs, slots to show) -> its relation."""
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """A use with its relation for every combination of shapes that its distinct inputs can have."""
 
     use: Use
@@ -60,7 +60,7 @@ def relate_plan(plan: Plan, shapes: Sequence[Shape], shown: frozenset[int], rela
     if len(plan.outputs) != 1:
         raise TooEntangled(f"an option returns {len(plan.outputs)} tensors", expected="one")
     slots = sorted(shown & plan.slots)
-    work = _Work(plan, shapes, shown, relate, builder)
+    work = Work(plan, shapes, shown, relate, builder)
     doubtful = [i for i in range(plan.arity) if not work.certain[i]]
     table = work.eliminate([("shape", plan.outputs[0]), *(("live", i) for i in doubtful), *(("slot", i) for i in slots)])
     relation: Relation = {}
@@ -71,56 +71,63 @@ def relate_plan(plan: Plan, shapes: Sequence[Shape], shown: frozenset[int], rela
     return relation
 
 
-def solve_plan(plan: Plan, shapes: Sequence[Shape], relate: Relate, builder: Builder) -> int | None:
-    """The node of all points of a whole network that build; None: there are none."""
-    return _Work(plan, shapes, frozenset(), relate, builder).eliminate([]).rows.get(())
+class Work:
+    """A plan on inputs of given shapes while its relation is made.
 
-
-class _Work:
-    """A plan on inputs of given shapes while its relation is made."""
+    Attributes:
+        steps: its uses, each with its relations.
+        shared: slots that several steps read, or that are shown.
+        certain: for each edge, whether every architecture needs it.
+        doubtful: the other edges, each with the numbers of the steps that read it.
+    """
 
     def __init__(self, plan: Plan, shapes: Sequence[Shape], shown: frozenset[int], relate: Relate, builder: Builder):
-        self._plan, self._builder = plan, builder
+        self.plan, self.builder = plan, builder
         uses_of = Counter(slot for use in plan.uses for slot in use.term.slots)
         tied = {slot for slot, count in uses_of.items() if count > 1} | {slot for group in plan.groups for slot in group.slots}
-        self._shared = (shown & plan.slots) | tied
+        tied |= {slot for shared in plan.shared for slot in shared.slots & plan.slots}
+        self.shared = (shown & plan.slots) | tied
         self._inputs = list(shapes)
-        self._steps: list[_Step] = []
+        self.steps: list[Step] = []
         self._follow(relate)
         self.certain = self._certainly_live()
-        self._readers = self._list_readers()
+        self.doubtful = self._list_readers()
 
     def _follow(self, relate: Relate) -> None:
         """Applies each step to every combination of shapes that can reach it, and perhaps a few more."""
         domains: list[set[Shape]] = [{shape} for shape in self._inputs]
-        for use in self._plan.uses:
+        for use in self.plan.uses:
             edges = tuple(dict.fromkeys(use.inputs))
             at = [edges.index(edge) for edge in use.inputs]
             relations: dict[tuple[Shape, ...], Relation] = {}
-            for combination in itertools.product(*(sorted(domains[edge]) for edge in edges)):
+            for combination in itertools.product(*(sorted(domains[edge], key=repr) for edge in edges)):
                 if len(relations) > ROWS:
                     raise TooEntangled(f"more than {ROWS:,} combinations of shapes meet at one step", received=len(relations))
-                relations[combination] = relate(use.term, tuple(combination[i] for i in at), self._shared)
-            self._steps.append(_Step(use, edges, relations))
+                relations[combination] = relate(use.term, tuple(combination[i] for i in at), self.shown_by(use.term))
+            self.steps.append(Step(use, edges, relations))
             if use.output >= 0:
                 domains.append({o.shape for relation in relations.values() for o in relation if o.shape is not None})
 
+    def shown_by(self, term: Term) -> frozenset[int]:
+        """Which of the slots of a step's term are told with its outcomes."""
+        return self.shared & term.slots
+
     def _certainly_live(self) -> list[bool]:
         """Which edges every architecture needs, as far as the steps one by one tell."""
-        certain = [False] * (self._plan.arity + sum(use.output >= 0 for use in self._plan.uses))
-        for edge in self._plan.outputs:
+        certain = [False] * (self.plan.arity + sum(use.output >= 0 for use in self.plan.uses))
+        for edge in self.plan.outputs:
             certain[edge] = True
-        for use, edges, relations in reversed(self._steps):
+        for use, edges, relations in reversed(self.steps):
             if use.output >= 0 and certain[use.output]:
                 for edge in edges:
-                    if all(_reads(use, edge, outcome) for relation in relations.values() for outcome in relation):
+                    if all(reads_edge(use, edge, outcome) for relation in relations.values() for outcome in relation):
                         certain[edge] = True
         return certain
 
     def _list_readers(self) -> dict[int, list[int]]:
         """Uncertain edge -> the steps that read it."""
         readers: dict[int, list[int]] = {edge: [] for edge, sure in enumerate(self.certain) if not sure}
-        for i, step in enumerate(self._steps):
+        for i, step in enumerate(self.steps):
             for edge in step.edges:
                 if edge in readers:
                     readers[edge].append(i)
@@ -128,77 +135,95 @@ class _Work:
 
     def eliminate(self, kept: Sequence[Variable]) -> Table:
         tables = [Table((("shape", edge),), {(shape,): TRUE}) for edge, shape in enumerate(self._inputs)]
-        tables += [self._table(i, step) for i, step in enumerate(self._steps)]
-        tables += [table for edge in self._readers for table in self._live_tables(edge)]
-        for group in self._plan.groups:
+        for i, step in enumerate(self.steps):
+            tables += self.tables(i, step)
+        tables += [table for edge in self.doubtful for table in self._live_tables(edge)]
+        for group in self.plan.groups:
             if group.count > ROWS:
                 raise TooEntangled(
                     f"a manyof has {group.count:,} combinations, and at most {ROWS:,} are followed", received=group.count
                 )
             variables = tuple(("slot", slot) for slot in group.slots)
             tables.append(Table(variables, dict.fromkeys(group.allowed(), TRUE)))
-        return eliminate(tables, kept, self._depths(), self._builder)
+        return eliminate(tables, kept, self._depths(), self.builder)
 
     def _depths(self) -> dict[Variable, int]:
         """How many edges are in flight when an edge is made: what lies under more skip connections is deeper."""
-        last = dict.fromkeys(self._plan.outputs, len(self._steps))
-        for i, step in enumerate(self._steps):
+        last = dict.fromkeys(self.plan.outputs, len(self.steps))
+        for i, step in enumerate(self.steps):
             last |= {edge: i for edge in step.edges if last.get(edge, 0) < i}
         depths: dict[Variable, int] = {}
-        in_flight = set(range(self._plan.arity))
-        for i, step in enumerate(self._steps):
+        in_flight = set(range(self.plan.arity))
+        for i, step in enumerate(self.steps):
             in_flight = {edge for edge in in_flight if last.get(edge, -1) > i}
             if step.use.output >= 0:
                 in_flight.add(step.use.output)
                 depths["shape", step.use.output] = depths["live", step.use.output] = len(in_flight)
         return depths
 
-    def _table(self, number: int, step: _Step) -> Table:
+    def tables(self, number: int, step: Step) -> list[Table]:
+        """What goes together at a step."""
         use, edges, relations = step
-        slots = sorted(self._shared & use.term.slots)
-        doubtful = [edge for edge in edges if edge in self._readers]
-        flagged = use.output in self._readers
+        slots = sorted(self.shown_by(use.term))
+        doubtful = [edge for edge in edges if edge in self.doubtful]
+        flagged = use.output in self.doubtful
         variables: list[Variable] = [("shape", edge) for edge in edges]
         variables += [("shape", use.output)] if use.output >= 0 else []
         variables += [("live", use.output)] if flagged else []
-        variables += [self._reading(edge, number) for edge in doubtful]
+        variables += [self.reading(edge, number) for edge in doubtful]
         variables += [("slot", slot) for slot in slots]
         nodes: dict[Row, list[int]] = {}
         dead: dict[Row, list[int]] = {}
         for combination, relation in relations.items():
             for outcome, node in relation.items():
                 shapes = (*combination, outcome.shape) if use.output >= 0 else combination
-                reads = tuple(_reads(use, edge, outcome) for edge in doubtful)
-                told = dict(outcome.shown)
-                options = tuple(told.get(slot, -1) for slot in slots)
-                nodes.setdefault((*shapes, *((True,) if flagged else ()), *reads, *options), []).append(node)
-                if flagged:
-                    dead.setdefault((*shapes, False, *(False for _ in reads), *options), []).append(node)
+                reads = tuple(reads_edge(use, edge, outcome) for edge in doubtful)
+                for told in self.decided(dict(outcome.shown), self.shown_by(use.term)):
+                    options = tuple(told.get(slot, -1) for slot in slots)
+                    nodes.setdefault((*shapes, *((True,) if flagged else ()), *reads, *options), []).append(node)
+                    if flagged:
+                        dead.setdefault((*shapes, False, *(False for _ in reads), *options), []).append(node)
         rows = {row: self._either(found) for row, found in nodes.items()}
-        rows |= {row: self._builder.free(self._either(found)) for row, found in dead.items()}
-        return Table(tuple(variables), rows)
+        rows |= {row: self.builder.free(self._either(found)) for row, found in dead.items()}
+        table = Table(tuple(variables), rows)
+        return factored(table, [self.reading(edge, number) for edge in doubtful])
+
+    def decided(self, told: dict[int, int], slots: frozenset[int]) -> list[dict[int, int]]:
+        """An outcome under every way to decide the tied decisions that its term reads in other outcomes only.
+
+        These are decided all the same: a tied decision is never inactive.
+        """
+        outcomes = [told]
+        for shared in self.plan.shared:
+            read = shared.slots & slots
+            if read and read.isdisjoint(told):
+                ways = {tuple(pair for pair in decided if pair[0] in read) for decided in shared.forms}
+                if len(outcomes) * len(ways) > ROWS:
+                    raise TooEntangled(f"more than {ROWS:,} combinations of tied decisions", received=len(ways))
+                outcomes = [outcome | dict(way) for outcome in outcomes for way in sorted(ways)]
+        return outcomes
 
     def _either(self, nodes: Sequence[int]) -> int:
-        return self._builder.sum(Branch((), 0, node) for node in nodes)
+        return self.builder.sum(Branch((), 0, node) for node in nodes)
 
-    def _reading(self, edge: int, step: int) -> Variable:
+    def reading(self, edge: int, step: int) -> Variable:
         """Whether a step, being live, needs an edge. The edge's own variable where there is no other reader."""
-        return ("live", edge) if self._readers[edge] == [step] else ("reads", edge, step)
+        return ("live", edge) if self.doubtful[edge] == [step] else ("reads", edge, step)
 
     def _live_tables(self, edge: int) -> list[Table]:
         """An edge is live where one of its readers needs it; nobody reads an edge without readers."""
-        readers = self._readers[edge]
+        readers = self.doubtful[edge]
         if not readers:
             return [Table((("live", edge),), {(False,): TRUE})]
         tables = []
-        so_far = self._reading(edge, readers[0])
+        so_far = self.reading(edge, readers[0])
         for step in readers[1:]:
             either: Variable = ("live", edge) if step == readers[-1] else ("live so far", edge, step)
             rows: dict[Any, int] = {(a, b, a or b): TRUE for a in (False, True) for b in (False, True)}
-            tables.append(Table((so_far, self._reading(edge, step), either), rows))
+            tables.append(Table((so_far, self.reading(edge, step), either), rows))
             so_far = either
         return tables
 
 
-def _reads(use: Use, edge: int, outcome: Outcome) -> bool:
+def reads_edge(use: Use, edge: int, outcome: Outcome) -> bool:
     return any(needed for source, needed in zip(use.inputs, outcome.reads, strict=True) if source == edge)

@@ -4,27 +4,31 @@ The hyper value of a space says how its networks are put together. Here it becom
 written beside them:
 
 - `Plan`: terms applied one after another to numbered edges. Structural operations (blocks, chains, repetitions) run their own
-  `wire` rule once, on a `Recorder`, and dissolve in the plan around them;
+  `wire` rule once, on a `Recorder`, and dissolve in the plan around them. In the plan of a whole network a tied operation does
+  not: each application is a use of its one plan;
 - `Choice`: one of several terms, each with the decisions that select it;
 - `Leaf`: a layer, with every form that its own decisions give it;
 - `Idle`: decisions that nothing reads.
 
 The same operation applied again is the same term; terms that share slots make the same decisions (`nas.repeat(...,
-tied=True)`). Whatever folds over a whole space (`nas.language.automaton`) reads this tree and not the hyper value.
+tied=True)`, `nas.tied`). Whatever folds over a whole space (`nas.language.automaton`) reads this tree and not the hyper value.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import pyglove as pg
 
 from nas.errors import SpaceError
-from nas.language.automaton.forms import Assignment, Group, Layout, Place
+from nas.language.automaton.forms import Allowed, Assignment, Group, Layout, Place
+from nas.language.blocks import Block
 from nas.language.graph import join_path
 from nas.language.operation import Operation
+from nas.language.tying import Again, Same
 
 Slots: TypeAlias = "frozenset[int]"
 
@@ -62,6 +66,24 @@ class Idle:
     slots: Slots
 
 
+class Shared:
+    """What stands for a tied decision: its slots, and all the ways to decide them (listed when they are needed)."""
+
+    def __init__(self, layout: Layout, value: Any, start: int, name: str):
+        self._layout, self._value, self._start, self._name = layout, value, start, name
+        self.slots = frozenset(range(start, start + layout.width(value)))
+
+    @functools.cached_property
+    def forms(self) -> list[Assignment]:
+        """All ways to decide its own slots.
+
+        Raises:
+            TooEntangled: they are too many to be listed.
+        """
+        listed = self._layout.forms(self._value, self._start, self._name)
+        return list(dict.fromkeys(tuple(pair for pair in decided if pair[0] in self.slots) for _, decided in listed))
+
+
 @dataclasses.dataclass(frozen=True)
 class Use:
     """One step of a plan: a term, the edges it reads and the edge it makes (-1: none)."""
@@ -81,13 +103,15 @@ class Plan:
         outputs: the edges it returns.
         groups: rules between its slots.
         slots: its decisions.
+        shared: the tied decisions that it reads.
     """
 
     arity: int
     uses: list[Use]
     outputs: tuple[int, ...]
-    groups: list[Group]
+    groups: list[Group | Allowed]
     slots: Slots
+    shared: list[Shared] = dataclasses.field(default_factory=list)
 
 
 Term: TypeAlias = "Plan | Choice | Leaf | Idle"
@@ -99,14 +123,19 @@ def terms_of(hyper: Operation, inputs: int) -> Plan:
     Raises:
         TooEntangled: a layer has more forms than are listed.
     """
-    return _Reader().plan(hyper, 0, inputs, ())
+    reader = _Reader(hyper)
+    recorder = Recorder(reader, inputs, (), [(hyper, 0)], whole=True)
+    plan = recorder.plan(recorder.apply(hyper, *range(inputs)))
+    plan.groups += reader.rules(hyper)
+    return plan
 
 
 class _Reader:
     """Makes terms, each once: the same operation at the same slots is the same term."""
 
-    def __init__(self) -> None:
-        self.layout = Layout()
+    def __init__(self, network: Any) -> None:
+        self.layout = Layout(network)
+        self.shared = [Shared(self.layout, *placed, name) for name, placed in self.layout.shared.items()]
         self._terms: dict[tuple[int, int, int], tuple[Any, Term]] = {}  # by identity, so the value is kept beside its term
 
     def term(self, value: Any, start: int, arity: int, scope: tuple[str, ...]) -> Term:
@@ -124,6 +153,11 @@ class _Reader:
                 (((start, i),), self.term(candidate, at, arity, scope)) for i, (candidate, at) in placed
             ]
             return Choice(options, self.layout.slots(value, start))
+        if isinstance(value, Same):
+            _, slot = self.layout.shared[value.decision]
+            tied = value.sym_getattr("options")
+            options = [(((slot, i),), self.term(tied.sym_getattr(i), 0, arity, scope)) for i in range(len(tied))]
+            return Choice(options, frozenset([slot]))
         if isinstance(value, Operation) and value.structural:
             return self.plan(value, start, arity, scope)
         path = join_path(scope)
@@ -133,6 +167,14 @@ class _Reader:
             leaf.ends = list(zip(low, high, strict=True))
         return leaf
 
+    def rules(self, network: Any) -> list[Allowed]:
+        """The rules between tied decisions."""
+        found = []
+        for rule in network.rules if isinstance(network, Block) else ():
+            slots = tuple(self.layout.shared[name][1] for name in rule.decisions)
+            found.append(Allowed(slots, tuple(map(tuple, rule.allowed))))
+        return found
+
     def plan(self, operation: Any, start: int, arity: int, scope: tuple[str, ...]) -> Plan:
         recorder = Recorder(self, arity, scope, [(operation, start)])
         return recorder.plan(recorder.apply(operation, *range(arity)))
@@ -141,8 +183,11 @@ class _Reader:
 class Recorder:
     """Takes down what structural operations do: a third kind of net, beside `Net` and `SpaceNet`. Its edges are numbers."""
 
-    def __init__(self, reader: _Reader, arity: int, scope: tuple[str, ...], values: Iterable[tuple[Any, int]]):
+    def __init__(
+        self, reader: _Reader, arity: int, scope: tuple[str, ...], values: Iterable[tuple[Any, int]], whole: bool = False
+    ):
         self._reader, self._layout = reader, reader.layout
+        self._whole = whole  # it takes down a whole network
         self._arity = arity
         self._scope = list(scope)
         self._uses: list[Use] = []
@@ -162,7 +207,14 @@ class Recorder:
         if name is not None:
             self._scope.append(name)
         try:
-            start = self._start(operation)
+            if isinstance(operation, Again):
+                operation, start = self._layout.shared[operation.decision]
+                if self._whole:
+                    return self._use(self._reader.term(operation, start, len(inputs), tuple(self._scope)), inputs)
+            elif isinstance(operation, Same):
+                start = 0
+            else:
+                start = self._start(operation)
             if isinstance(operation, Operation) and operation.structural:
                 self._own(self._layout.parts(operation, start))
                 return operation.wire(self, *inputs)
@@ -190,22 +242,32 @@ class Recorder:
             return edge
         if len(inputs) != 1:
             raise SpaceError(f"a repetition takes one input, got {len(inputs)}", path=self.path)
-        start, body = self._start(times), self._starts[id(operation)] if operation is not None else 0
+        start = 0 if isinstance(times, Same) else self._start(times)
+        body = self._starts.get(id(operation), 0)
         self._applied.add(id(operation))
         options: list[tuple[Assignment, Term]] = []
+        plans: dict[int, Plan] = {}  # options of a tied decision can mean the same number
         for number, assignment in self._layout.forms(times, start, self.path):
-            inner = Recorder(self._reader, 1, tuple(self._scope), [(operation, body)])
-            options.append((assignment, inner.plan(inner.times(operation, number, 0))))
+            if number not in plans:
+                inner = Recorder(self._reader, 1, tuple(self._scope), [(operation, body)])
+                plans[number] = inner.plan(inner.times(operation, number, 0))
+            options.append((assignment, plans[number]))
         return self._use(Choice(options, self._layout.slots(times, start) | self._layout.slots(operation, body)), inputs)
 
     def plan(self, found: Any) -> Plan:
         """All that was recorded, with `found` as what it returns."""
+        read = self._read()
         for key, (value, start) in self._owned.items():
-            if key not in self._applied and self._layout.width(value):
+            slots = self._layout.slots(value, start)
+            if key not in self._applied and self._layout.width(value) and not slots <= read:
                 forms = [assignment for _, assignment in self._layout.forms(value, start, self.path)]
-                self._uses.append(Use(Idle(forms, self._layout.slots(value, start)), (), -1))
-        slots: Slots = frozenset().union(*(use.term.slots for use in self._uses))
-        return Plan(self._arity, self._uses, found if isinstance(found, tuple) else (found,), list(self._groups), slots)
+                self._uses.append(Use(Idle(forms, slots), (), -1))
+        outputs, slots = found if isinstance(found, tuple) else (found,), self._read()
+        shared = [each for each in self._reader.shared if each.slots & slots]
+        return Plan(self._arity, self._uses, outputs, list(self._groups), slots, shared)
+
+    def _read(self) -> Slots:
+        return frozenset().union(*(use.term.slots for use in self._uses))
 
     def _own(self, values: Iterable[tuple[Any, int]]) -> None:
         for value, start in values:

@@ -1,4 +1,4 @@
-"""What a picture of a network says about its nodes, and how much room the words take.
+"""What a picture of a network says about its nodes.
 
 A box shows one main operation ("Conv 3x3 /2, 64"), what follows it on the same tensor ("BatchNorm, relu") and facts
 ("40x40x64, 1.2 MFLOPs"). Its kind decides the colour.
@@ -7,7 +7,7 @@ A box shows one main operation ("Conv 3x3 /2, 64"), what follows it on the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nas.language.graph import Node
@@ -22,14 +22,15 @@ KINDS = {
     "dense": "dense, attention",
     "pointwise": "normalization, activation",
     "other": "other",
+    "block": "several kinds",
 }
 """Kind of a box -> its name in the legend, in the legend's order."""
 
 _KIND_OF_LAYER = (  # the first pattern that is found in the layer's name
-    (r"Transpose|UpSampling", "up"),
-    (r"Pooling", "down"),
+    (r"Transpose|Up[Ss]ampl|DepthToSpace", "up"),
+    (r"Pooling|Downsample|SpaceToDepth", "down"),
     (r"Conv", "convolution"),
-    (r"^(Add|Subtract|Multiply|Average|Maximum|Minimum|Concatenate|Dot)$", "merge"),
+    (r"^(Merge|Add|Subtract|Multiply|Average|Maximum|Minimum|Concatenate|Dot)$", "merge"),
     (r"Dense|Attention|LSTM|GRU|RNN|Embedding", "dense"),
     (r"Normalization|Activation|Dropout|Noise|Softmax|ReLU|ELU|Rescaling", "pointwise"),
 )
@@ -47,26 +48,49 @@ _SHORT = (
 
 def kind_of(node: Node) -> str:
     """One of `KINDS`. A convolution with strides is still a convolution: its title shows the strides."""
-    if node.call is None:
-        return "input"
-    return next((kind for pattern, kind in _KIND_OF_LAYER if re.search(pattern, node.call.layer)), "other")
+    return kind_of_layer(node.call.layer) if node.call else "input"
+
+
+def kind_of_layer(layer: str) -> str:
+    """The kind of a Keras layer, or of an operation, by its name."""
+    return next((kind for pattern, kind in _KIND_OF_LAYER if re.search(pattern, layer)), "other")
+
+
+def joint_kind(kinds: Iterable[str], descent: int) -> str:
+    """The kind of several layers in one box: theirs, merges, normalizations and activations aside, where it is one.
+
+    Otherwise what becomes of the resolution, which is halved `descent` times; "block" where it stays.
+    """
+    found = set(kinds)
+    if len(found) > 1:
+        found -= {"merge", "pointwise", "other"}
+        if "convolution" in found:  # pooling that gates, as in squeeze-and-excite, brings nothing down
+            found -= {"down"} if descent <= 0 else set()
+            found -= {"up"} if descent >= 0 else set()
+        elif "dense" in found:  # the head of a classifier
+            found = {"dense"}
+    if len(found) == 1:
+        return found.pop()
+    return "down" if descent > 0 else "up" if descent < 0 else "block"
 
 
 def title_of(node: Node) -> str:
     """The operation with the numbers that matter: kernel, strides, channels. "Conv 3x3 /2, 64"."""
-    if node.call is None:
-        return f"Input {node.name}"
-    kwargs = node.call.kwargs
-    words = [_short_name(node)]
-    axes = int(match[1]) if (match := re.search(r"([123])D", node.call.layer)) else 1
-    window = kwargs.get("kernel_size", kwargs.get("pool_size", kwargs.get("size")))
+    return caption(node.call.layer, node.call.kwargs) if node.call else f"Input {node.name}"
+
+
+def caption(layer: str, arguments: Mapping[str, Any]) -> str:
+    """The same of a layer's name and those of its arguments that are known."""
+    words = [short_name(layer, arguments)]
+    axes = int(match[1]) if (match := re.search(r"([123])D", layer)) else 1
+    window = arguments.get("kernel_size", arguments.get("pool_size", arguments.get("size")))
     if window is not None:
         words.append(_per_axis(window, axes))
-    strides = kwargs.get("strides")
+    strides = arguments.get("strides")
     if strides not in (None, 1, "") and set(_listed(strides)) != {1}:
         factor = _per_axis(strides, axes) if len(set(_listed(strides))) > 1 else str(_listed(strides)[0])
-        words.append(f"{'x' if kind_of(node) == 'up' else '/'}{factor}")
-    channels = kwargs.get("filters", kwargs.get("units"))
+        words.append(f"{'x' if kind_of_layer(layer) == 'up' else '/'}{factor}")
+    channels = arguments.get("filters", arguments.get("units"))
     return " ".join(words) + (f", {channels}" if channels is not None else "")
 
 
@@ -92,14 +116,18 @@ def flops_of(flops: int) -> str:
     return f"{flops} FLOPs"
 
 
+def short_name(layer: str, arguments: Mapping[str, Any]) -> str:
+    """A layer's name without what goes without saying; an activation goes by its function."""
+    if layer == "Activation":
+        return str(arguments.get("activation", "Activation"))
+    for pattern, replacement in _SHORT:
+        layer = re.sub(pattern, replacement, layer)
+    return layer
+
+
 def _short_name(node: Node) -> str:
     assert node.call is not None
-    if node.call.layer == "Activation":
-        return str(node.call.kwargs.get("activation", "Activation"))
-    name = node.call.layer
-    for pattern, replacement in _SHORT:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return short_name(node.call.layer, node.call.kwargs)
 
 
 def _listed(value: Any) -> Sequence[Any]:
@@ -109,30 +137,3 @@ def _listed(value: Any) -> Sequence[Any]:
 def _per_axis(value: Any, axes: int) -> str:
     sizes = _listed(value)
     return "x".join(str(size) for size in (sizes if len(sizes) > 1 else list(sizes) * axes))
-
-
-# -- room --------------------------------------------------------------------------------------------------------------------
-
-_EM = {  # advance widths of DejaVu Sans, the widest of the fonts in use, rounded up
-    0.40: "'ijlIJ,. /:;\\|f-t()[]!",
-    0.53: 'r"*_`sz?',
-    0.62: "cLkFvxyPaoTYe",
-    0.70: "bdghnpquES0123456789${}KAVBRXZC",
-    0.80: "UHNDGO&Q",
-    1.00: "w#+<=>^~M%mW@",
-}
-_WIDTH_OF = {character: em for em, characters in _EM.items() for character in characters}
-
-
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """An upper estimate of the width of `text` in pixels at a font size of `size` pixels."""
-    return sum(_WIDTH_OF.get(character, 1.0) for character in text) * size * (1.15 if bold else 1.0)
-
-
-def fitted(text: str, width: float, size: float, bold: bool = False) -> str:
-    """`text`, cut with an ellipsis where it would be wider than `width`."""
-    if text_width(text, size, bold) <= width:
-        return text
-    while text and text_width(text + "…", size, bold) > width:
-        text = text[:-1]
-    return text.rstrip() + "…"

@@ -11,14 +11,17 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
-from nas.language.drawing.boxes import BOX_HEIGHT, FACTS_SIZE, Box, make_boxes
-from nas.language.drawing.captions import KINDS, text_width
-from nas.language.drawing.routing import LANE_GAP, ROW_GAP, Edge, Point, route
-from nas.language.drawing.stacks import Stack, make_stacks
+from nas.language.drawing.boxes import FACTS_SIZE, Box, make_boxes
+from nas.language.drawing.captions import KINDS
+from nas.language.drawing.lettering import text_width
+from nas.language.drawing.picture import Point
+from nas.language.drawing.routing import LANE_GAP, Edge, route
+from nas.language.drawing.stacks import ROW_GAP, Stack, make_stacks
 from nas.language.graph import Graph
 
 BAND_SIZE, HEADING_SIZE = 11.0, 15.0  # font sizes in pixels
 MARGIN = 20.0
+MANY_LAYERS = 32  # boxes; a network that would have more is drawn block by block
 _BAND_GAP = 40.0
 _SHIFT = 44.0  # from one stack to the next in another band
 _STACK_GAP = 84.0  # between stacks in the same band: room for skip connections
@@ -26,11 +29,18 @@ _STACK_GAP = 84.0  # between stacks in the same band: room for skip connections
 
 @dataclasses.dataclass
 class Band:
-    """All boxes of one resolution; `label` names it, "40x40", or is empty where there is none."""
+    """All boxes of one resolution.
+
+    Attributes:
+        label: names it, "40x40"; empty where there is no grid.
+        y, height: its place.
+        middles: of its rows, counted from its floor.
+    """
 
     label: str
     y: float
     height: float
+    middles: list[float]
 
 
 @dataclasses.dataclass
@@ -46,28 +56,49 @@ class Layout:
     legend: dict[str, Point]
 
 
-def layout(graph: Graph, title: str = "") -> Layout:
-    """Boxes that do not overlap and hold their text, and edges between them."""
-    boxes = make_boxes(graph.live())
+def layout(graph: Graph, title: str = "", detail: str = "auto") -> Layout:
+    """Boxes of a network that do not overlap and hold their text, and edges between them. `detail`: see `draw_network`."""
+    graph = graph.live()
+    boxes = make_boxes(graph, blocks=detail == "blocks")
+    if detail == "auto" and len(boxes) > MANY_LAYERS:
+        boxes = make_boxes(graph, blocks=True)
+    return arrange(boxes, title)
+
+
+def arrange(boxes: list[Box], title: str = "") -> Layout:
+    """Boxes in topological order, placed and connected."""
+    for box in boxes:
+        box.width = max(other.width for other in boxes)
     stacks = make_stacks(boxes)
     top = MARGIN + (HEADING_SIZE + 14.0 if title else 0.0)
     bands = _make_bands(stacks, boxes, top)
     _place(stacks, boxes, bands)
-    right = max(box.x + box.width for box in boxes) + LANE_GAP / 2 + MARGIN
+    edges = route(stacks, boxes)
+    reach = max(x for edge in edges for x, _ in edge.path) if edges else 0.0
+    right = max(reach, *(box.x + box.width for box in boxes)) + LANE_GAP / 2 + MARGIN
     width = max(right, text_width(title, HEADING_SIZE, bold=True) + 2 * MARGIN)
     bottom = max(band.y + band.height for band in bands.values())
     legend, height = _make_legend(boxes, width, bottom + _BAND_GAP)
-    return Layout(width, height, title, boxes, route(stacks, boxes), list(bands.values()), legend)
+    return Layout(width, height, title, boxes, edges, list(bands.values()), legend)
 
 
 def _make_bands(stacks: Sequence[Stack], boxes: Sequence[Box], top: float) -> dict[int, Band]:
     """Level -> band, from top to bottom, each high enough for its highest stack."""
     bands: dict[int, Band] = {}
     for level in sorted({stack.level for stack in stacks}):
-        rows = max(stack.rows for stack in stacks if stack.level == level)
-        height = rows * (BOX_HEIGHT + ROW_GAP) - ROW_GAP
+        heights: dict[int, float] = {}
+        for stack in stacks:
+            if stack.level == level:
+                for index in stack.row:
+                    row = stack.rows_above_floor(index)
+                    heights[row] = max(heights.get(row, 0.0), boxes[index].height)
+        height = sum(heights.values()) + ROW_GAP * max(heights)
+        floor, middles = top + height, []
+        for row in range(max(heights) + 1):
+            middles.append(floor - heights.get(row, 0.0) / 2)
+            floor -= heights.get(row, 0.0) + ROW_GAP
         grids = Counter(box.grid for box in boxes if box.level == level)
-        bands[level] = Band(grids.most_common(1)[0][0], top, height)
+        bands[level] = Band(grids.most_common(1)[0][0], top, height, middles)
         top += height + _BAND_GAP
     return bands
 
@@ -81,11 +112,9 @@ def _place(stacks: Sequence[Stack], boxes: Sequence[Box], bands: dict[int, Band]
         after = [_after(stacks[k - 1], stack, boxes, lane_width)] if k else []
         stack.x = max([left, *beside, *after])
         stack.right = stack.x + stack.lanes * lane_width - LANE_GAP
-        band = bands[stack.level]
         for index in stack.row:
             boxes[index].x = stack.x + stack.lane[index] * lane_width
-            floor = band.y + band.height - BOX_HEIGHT
-            boxes[index].y = floor - stack.rows_above_floor(index) * (BOX_HEIGHT + ROW_GAP)
+            boxes[index].y = bands[stack.level].middles[stack.rows_above_floor(index)] - boxes[index].height / 2
 
 
 def _after(before: Stack, stack: Stack, boxes: Sequence[Box], lane_width: float) -> float:
@@ -103,8 +132,9 @@ def _make_legend(boxes: Sequence[Box], width: float, y: float) -> tuple[dict[str
     """Where the entries of the legend begin, and the height of the picture with it."""
     legend: dict[str, Point] = {}
     x = MARGIN
+    shown = {box.kind for box in boxes} | {line.chip for box in boxes for line in box.lines if line.chip}
     for kind, name in KINDS.items():
-        if any(box.kind == kind for box in boxes):
+        if kind in shown:
             needed = 20.0 + text_width(name, FACTS_SIZE) + 16.0
             if x + needed > width and x > MARGIN:
                 x, y = MARGIN, y + 20.0

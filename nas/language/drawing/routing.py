@@ -3,130 +3,147 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from nas.language.drawing.boxes import Box
-from nas.language.drawing.stacks import Stack
+import numpy as np
 
-ROW_GAP, LANE_GAP = 20.0, 46.0  # between boxes, in pixels
+from nas.language.drawing.boxes import PILE, Box
+from nas.language.drawing.corridors import Corridors
+from nas.language.drawing.picture import Bezier, Point
+from nas.language.drawing.stacks import ROW_GAP, Stack
+
+LANE_GAP = 46.0  # between boxes side by side, in pixels
 _CORNER = 14.0  # radius
 _BESIDE = 12.0  # how far from a box's corner edges round a corner come and go; skip connections use the middle
-
-Point = tuple[float, float]
-Path = tuple[Point, ...]
-"""A start point, then three points (two controls and an end) for each cubic Bezier curve."""
 
 
 @dataclasses.dataclass
 class Edge:
-    """A tensor on its way between two boxes, given by their indices. `skip`: it jumps over a part of the network."""
+    """A tensor on its way between two boxes, given by their indices.
+
+    Attributes:
+        skip: it jumps over a part of the network.
+        dashed: it is taken only where something optional is absent.
+    """
 
     source: int
     target: int
     skip: bool
-    path: Path
+    dashed: bool
+    path: Bezier
 
 
 def route(stacks: Sequence[Stack], boxes: Sequence[Box]) -> list[Edge]:
     """One edge for each pair of boxes that are connected."""
-    place = {index: k for k, stack in enumerate(stacks) for index in stack.row}
-    edges = []
-    for target, box in enumerate(boxes):
-        for source in box.sources:
-            a, b = stacks[place[source]], stacks[place[target]]
-            if a is b:
-                skip = a.row[target] - a.row[source] > 1
-                path = _within_stack(a, source, target, boxes)
-            else:
-                skip = place[target] - place[source] > 1
-                path = _between_stacks(a, b, source, target, boxes)
-            edges.append(Edge(source, target, skip, path))
-    return edges
+    return _Router(stacks, boxes).edges()
 
 
-def _within_stack(stack: Stack, source: int, target: int, boxes: Sequence[Box]) -> Path:
+class _Router:
+    def __init__(self, stacks: Sequence[Stack], boxes: Sequence[Box]):
+        self.stacks, self.boxes = stacks, boxes
+        self.place = {index: k for k, stack in enumerate(stacks) for index in stack.row}
+        self.edges_of = np.array([extent(box) for box in boxes])
+
+    def edges(self) -> list[Edge]:
+        return [self._edge(source, target) for target, box in enumerate(self.boxes) for source in box.sources]
+
+    def _edge(self, source: int, target: int) -> Edge:
+        a, b = self.stacks[self.place[source]], self.stacks[self.place[target]]
+        if a is b:
+            skip = a.row[target] - a.row[source] > 1
+            paths = _within_stack(a, source, target, self.boxes)
+        else:
+            skip = self.place[target] - self.place[source] > 1
+            paths = _between_stacks(a, b, source, target, self.boxes)
+        path = next((path for path in paths if self._is_clear(path, source, target)), None)
+        path = path or self._way_round(a, b, source, target) or paths[0]
+        return Edge(source, target, skip, source in self.boxes[target].bypasses, path)
+
+    def _is_clear(self, path: Bezier, source: int, target: int) -> bool:
+        """Whether a curve passes through no box but the two it connects."""
+        others = np.delete(self.edges_of, [source, target], axis=0)
+        return not crosses(path, others)
+
+    def _way_round(self, a: Stack, b: Stack, source: int, target: int) -> Bezier | None:
+        """Along the gaps between the boxes: out ahead or at a side, in from behind or at a side."""
+        ahead, behind = (0, -1 if a.up else 1), (0, 1 if b.up else -1)
+        leaving = {ahead: 0.0, (1, 0): 5.0, (-1, 0): 10.0}
+        arriving = {behind: 0.0, (1, 0): 10.0, (-1, 0): 5.0}
+        corners = self.corridors.way(source, self.boxes[source], self.boxes[target], leaving, arriving)
+        return _polyline(*corners) if corners else None
+
+    @functools.cached_property
+    def corridors(self) -> Corridors:
+        return Corridors(self.boxes, ROW_GAP, LANE_GAP)
+
+
+def _within_stack(stack: Stack, source: int, target: int, boxes: Sequence[Box]) -> list[Bezier]:
     """Straight ahead in its lane, along its side past other boxes, or round one corner into another lane."""
     a, b = boxes[source], boxes[target]
     step = -1 if stack.up else 1
     rows = stack.row[target] - stack.row[source]
     if stack.lane[source] == stack.lane[target]:
         if rows == 1:
-            return _straight(a.end(step), b.end(-step))
+            return [straight(a.end(step), b.end(-step))]
         outward = -step  # skip connections leave to the right of the way down and arrive left of the way up
         bulge = outward * min(LANE_GAP / 2, 14.0 + 3.0 * rows) * 4 / 3
         start, end = a.side(outward), b.side(outward)
-        return start, (start[0] + bulge, start[1]), (end[0] + bulge, end[1]), end
+        return [(start, (start[0] + bulge, start[1]), (end[0] + bulge, end[1]), end)]
     toward = 1 if b.x > a.x else -1
-    off = step * (a.height / 2 - _BESIDE)
-    leaves, arrives = (a.side(toward)[0], a.side(toward)[1] + off), (b.side(-toward)[0], b.side(-toward)[1] - off)
+    leaves = (a.side(toward)[0], a.side(toward)[1] + step * (a.height / 2 - _BESIDE))
+    arrives = (b.side(-toward)[0], b.side(-toward)[1] - step * (b.height / 2 - _BESIDE))
     sideways_first = _polyline(leaves, (b.end(-step)[0], leaves[1]), b.end(-step))
     ahead_first = _polyline(a.end(step), (a.end(step)[0], arrives[1]), arrives)
-    return _first_clear([sideways_first, ahead_first], a, b, boxes)
+    return [sideways_first, ahead_first]
 
 
-def _between_stacks(a: Stack, b: Stack, source: int, target: int, boxes: Sequence[Box]) -> Path:
+def _between_stacks(a: Stack, b: Stack, source: int, target: int, boxes: Sequence[Box]) -> list[Bezier]:
     """From below or above where nothing else stands there, else from the source's right side to the target's left side."""
     start, end = boxes[source].side(1), boxes[target].side(-1)
     if a.level == b.level:
         reach = max(24.0, (end[0] - start[0]) * 0.4)
-        direct = (start, (start[0] + reach, start[1]), (end[0] - reach, end[1]), end)
-    else:
-        step = 1 if b.level > a.level else -1  # 1: downward
-        vertical_start = a.up == (step < 0) and a.is_free(source, step)
-        vertical_end = b.is_free(target, -step)
-        start = boxes[source].end(step) if vertical_start else start
-        end = boxes[target].end(-step) if vertical_end else end
-        rise, run = abs(end[1] - start[1]) * 0.5, max(24.0, abs(end[0] - start[0]) * 0.5)
-        first = (start[0], start[1] + step * rise) if vertical_start else (start[0] + run, start[1])
-        second = (end[0], end[1] - step * rise) if vertical_end else (end[0] - run, end[1])
-        direct = (start, first, second, end)
-    return _first_clear([direct, *_detours(boxes[source], boxes[target])], boxes[source], boxes[target], boxes)
+        return [(start, (start[0] + reach, start[1]), (end[0] - reach, end[1]), end)]
+    step = 1 if b.level > a.level else -1  # 1: downward
+    vertical_start = a.up == (step < 0) and a.is_free(source, step)
+    vertical_end = b.is_free(target, -step)
+    start = boxes[source].end(step) if vertical_start else start
+    end = boxes[target].end(-step) if vertical_end else end
+    rise, run = abs(end[1] - start[1]) * 0.5, max(24.0, abs(end[0] - start[0]) * 0.5)
+    first = (start[0], start[1] + step * rise) if vertical_start else (start[0] + run, start[1])
+    second = (end[0], end[1] - step * rise) if vertical_end else (end[0] - run, end[1])
+    return [(start, first, second, end)]
 
 
-def _detours(a: Box, b: Box) -> Iterator[Path]:
-    """From the right side to the left side by way of the gaps above and below either box."""
-    start, end = a.side(1), b.side(-1)
-    left, right = start[0] + LANE_GAP / 2, end[0] - LANE_GAP / 2
-    for box in (a, b):
-        for gap in (box.y + box.height + ROW_GAP / 2, box.y - ROW_GAP / 2):
-            yield _polyline(start, (left, start[1]), (left, gap), (right, gap), (right, end[1]), end)
+def crosses(path: Bezier, extents: np.ndarray, samples: int = 50) -> bool:
+    """Whether a curve passes through any box, judged by points along it. `extents`: (boxes, left top right bottom)."""
+    points = np.array(path)
+    t = np.linspace(0.0, 1.0, samples)[:, None, None]
+    p0, p1, p2, p3 = points[0:-3:3], points[1:-2:3], points[2:-1:3], points[3::3]
+    along = ((1 - t) ** 3 * p0 + 3 * t * (1 - t) ** 2 * p1 + 3 * t**2 * (1 - t) * p2 + t**3 * p3).reshape(-1, 1, 2)
+    return bool(((extents[:, :2] < along) & (along < extents[:, 2:])).all(axis=2).any())
 
 
-def _first_clear(paths: Sequence[Path], a: Box, b: Box, boxes: Sequence[Box]) -> Path:
-    """The first path that crosses no box but the two it connects; the first of all if there is none."""
-    others = [box for box in boxes if box is not a and box is not b]
-    return next((path for path in paths if not crosses(path, others)), paths[0])
+def extent(box: Box) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a box, its pile included."""
+    pile = 2 * PILE if box.piled else 0.0
+    return box.x, box.y - pile, box.x + box.width + pile, box.y + box.height
 
 
-def crosses(path: Path, boxes: Sequence[Box], samples: int = 16) -> bool:
-    """Whether a curve passes through any box, judged by points along it."""
-    points = list(_points_along(path, samples))
-    return any(b.x < x < b.x + b.width and b.y < y < b.y + b.height for b in boxes for x, y in points)
-
-
-def _points_along(path: Path, samples: int) -> Iterator[Point]:
-    """Points of each Bezier curve, at equal steps of its parameter."""
-    for k in range(0, len(path) - 3, 3):
-        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = path[k : k + 4]
-        for t in (i / samples for i in range(samples + 1)):
-            w0, w1, w2, w3 = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-            yield w0 * x0 + w1 * x1 + w2 * x2 + w3 * x3, w0 * y0 + w1 * y1 + w2 * y2 + w3 * y3
-
-
-def _straight(start: Point, end: Point) -> Path:
+def straight(start: Point, end: Point) -> Bezier:
     return start, _toward(start, end, 1 / 3), _toward(start, end, 2 / 3), end
 
 
-def _polyline(start: Point, *more: Point) -> Path:
+def _polyline(start: Point, *more: Point) -> Bezier:
     """Straight lines with rounded corners."""
     *corners, end = more
     path: list[Point] = [start]
     for corner, after in zip(corners, more[1:], strict=True):
         for point in (path[-1], after):
             near = _toward(corner, point, min(0.5, _CORNER / (math.dist(corner, point) or 1.0)))
-            path += [corner, corner, near] if point is after else _straight(path[-1], near)[1:]
-    return (*path, *_straight(path[-1], end)[1:])
+            path += [corner, corner, near] if point is after else straight(path[-1], near)[1:]
+    return (*path, *straight(path[-1], end)[1:])
 
 
 def _toward(start: Point, end: Point, share: float) -> Point:

@@ -7,11 +7,13 @@ bottom to top, so that a stack ends where the next one begins.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 from nas.language.drawing.boxes import Box
 
-_MOST_ROWS = 10  # a longer stack is continued in a new one beside it
+ROW_GAP = 20.0  # pixels between boxes
+_HIGHEST = 720.0  # pixels; a higher stack is continued in a new one beside it
 
 
 @dataclasses.dataclass
@@ -68,15 +70,36 @@ def make_stacks(boxes: Sequence[Box]) -> list[Stack]:
 
 def _split(boxes: Sequence[Box]) -> list[Stack]:
     """Successive boxes of one level; the row is the longest way from the start of the stack."""
-    stacks: list[Stack] = []
+    stretches: list[Stack] = []
     for index, box in enumerate(boxes):
-        stack = stacks[-1] if stacks and stacks[-1].level == box.level else None
-        row = 1 + max((stack.row[s] for s in box.sources if s in stack.row), default=-1) if stack else 0
-        if stack is None or row >= _MOST_ROWS:
-            stack, row = Stack(box.level), 0
-            stacks.append(stack)
-        stack.row[index] = row
-    return stacks
+        if not stretches or stretches[-1].level != box.level:
+            stretches.append(Stack(box.level))
+        row = stretches[-1].row
+        row[index] = 1 + max((row[s] for s in box.sources if s in row), default=-1)
+    return [stack for stretch in stretches for stack in _columns(stretch, boxes)]
+
+
+def _columns(stretch: Stack, boxes: Sequence[Box]) -> Iterator[Stack]:
+    """A long stack in pieces of about equal height, cut where only one tensor passes, if such a place is near."""
+    heights = [0.0] * stretch.rows
+    for index, row in stretch.row.items():
+        heights[row] = max(heights[row], boxes[index].height + ROW_GAP)
+    pieces = math.ceil(sum(heights) / _HIGHEST)
+    cuts = [0]
+    for _ in range(pieces - 1):
+        target = sum(heights[cuts[-1] :]) / (pieces + 1 - len(cuts))
+        reach = [row for row in range(cuts[-1] + 1, len(heights)) if sum(heights[cuts[-1] : row]) <= 1.5 * target]
+        if reach:
+            clean = [row for row in reach if len(_passing(stretch, boxes, row)) == 1] or reach
+            cuts.append(min(clean, key=lambda row: abs(sum(heights[cuts[-1] : row]) - target)))
+    for low, high in zip(cuts, [*cuts[1:], len(heights)], strict=True):
+        yield Stack(stretch.level, row={index: row - low for index, row in stretch.row.items() if low <= row < high})
+
+
+def _passing(stretch: Stack, boxes: Sequence[Box], cut: int) -> set[int]:
+    """The boxes of a stack above a row that are read below it."""
+    below = (index for index, row in stretch.row.items() if row >= cut)
+    return {s for index in below for s in boxes[index].sources if stretch.row.get(s, cut) < cut}
 
 
 def _goes_up(stacks: Sequence[Stack], k: int) -> bool:

@@ -1,19 +1,33 @@
-"""What the SVG and the PNG share: colours, lines of text in a box, arrows, and where headings and rules go.
+"""What a picture looks like: colours, lines of text in a box, arrows, and where headings and rules go.
 
 Colours tell kinds of operations apart (pale tints of Okabe & Ito's palette, made for all kinds of colour vision); blue curves
-are connections that skip a part of the network; a thick frame marks its outputs.
+are connections that skip a part of the network; a thick frame marks its outputs; a pile of boxes is one that is repeated; what
+is dashed may be absent.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from nas.language.drawing.boxes import FACTS_SIZE, NOTES_SIZE, TITLE_SIZE, Box
+from nas.language.drawing.boxes import CHIP, FACTS_SIZE, LINE_HEIGHT, PADDING, PILE, Box
 from nas.language.drawing.captions import KINDS
 from nas.language.drawing.layout import BAND_SIZE, HEADING_SIZE, MARGIN, Layout
-from nas.language.drawing.routing import Edge, Path, Point
+from nas.language.drawing.picture import (
+    FRAME,
+    INK,
+    SOFT_INK,
+    Bezier,
+    Curve,
+    Group,
+    Mark,
+    Picture,
+    Point,
+    Polygon,
+    Rectangle,
+    Words,
+)
+from nas.language.drawing.routing import Edge, straight
 
 FILL = {
     "input": "#e9e9ec",
@@ -24,23 +38,35 @@ FILL = {
     "dense": "#f8d2bd",
     "pointwise": "#f6f3c4",
     "other": "#f7f7f7",
+    "block": "#f2f4fa",
 }
-INK, SOFT_INK, FRAME, RULE = "#1c2430", "#56606e", "#8a94a3", "#e3e6ea"
-_FLOW, _SKIP = "#6b7583", "#2f6db5"
+RULE = "#e3e6ea"
+FLOW, _SKIP = "#6b7583", "#2f6db5"
 _ARROW = 7.0  # length in pixels
-_LINE = 15.0  # from one line of text to the next
 
 
-class Words(NamedTuple):
-    """A line of text. `x`, `y`: its left end, or its centre if `centred`, at half the height of its capitals."""
+def paint(plan: Layout, spoken: str) -> Picture:
+    """A layout as marks, from the back to the front. `spoken`: what screen readers say."""
+    marks: list[Mark | Group] = [Curve(straight((0.0, y), (plan.width, y)), RULE, 1.0, dashed=True) for y in rules(plan)]
+    marks += [Rectangle(x, y - 6.0, 12.0, 12.0, FILL[kind], radius=3.0) for kind, (x, y) in plan.legend.items()]
+    marks += words_around(plan)
+    marks += [Group(box.tooltip, tuple(marks_of(box))) for box in plan.boxes]
+    for edge in plan.edges:  # over the boxes: an arrow into a pile ends at its front
+        line, arrow = with_arrow(edge)
+        colour = _SKIP if edge.skip else FLOW
+        marks += [Curve(line, colour, dashed=edge.dashed), Polygon(tuple(arrow), colour)]
+    return Picture(plan.width, plan.height, spoken, tuple(marks))
 
-    x: float
-    y: float
-    text: str
-    size: float
-    colour: str = INK
-    bold: bool = False
-    centred: bool = False
+
+def marks_of(box: Box) -> Iterator[Mark]:
+    line, frame = (2.2, INK) if box.output else (1.0, FRAME)
+    for k in (2, 1, 0) if box.piled else (0,):
+        place = (box.x + k * PILE, box.y - k * PILE, box.width, box.height)
+        yield Rectangle(*place, FILL[box.kind], line=line, frame=frame, dashed=box.dashed)
+    for chip, words in zip(box.lines, words_in(box), strict=True):
+        if chip.chip:
+            yield Rectangle(words.x - CHIP, words.y - 4.5, 9.0, 9.0, FILL.get(chip.chip, chip.chip), radius=2.0)
+        yield words
 
 
 def words_around(plan: Layout) -> Iterator[Words]:
@@ -55,12 +81,13 @@ def words_around(plan: Layout) -> Iterator[Words]:
 
 
 def words_in(box: Box) -> Iterator[Words]:
-    """A box's lines, centred in it."""
-    lines = [(box.title, TITLE_SIZE, INK), (box.notes, NOTES_SIZE, SOFT_INK), (box.facts, FACTS_SIZE, INK)]
-    lines = [line for line in lines if line[0]]
-    first = box.y + box.height / 2 - _LINE * (len(lines) - 1) / 2
-    for k, (text, size, colour) in enumerate(lines):
-        yield Words(box.x + box.width / 2, first + _LINE * k, text, size, colour, bold=k == 0, centred=True)
+    """A box's lines: centred, or where it is a list, beginning at the left."""
+    y = box.y + box.height / 2 - LINE_HEIGHT * (len(box.lines) - 1) / 2
+    listed = not box.centred or any(line.chip for line in box.lines)
+    for line in box.lines:
+        x = box.x + PADDING + line.indent + (CHIP if line.chip else 0.0) if listed else box.x + box.width / 2
+        yield Words(x, y, line.text, line.size, line.colour, line.bold, centred=not listed)
+        y += LINE_HEIGHT
 
 
 def rules(plan: Layout) -> Iterator[float]:
@@ -69,16 +96,7 @@ def rules(plan: Layout) -> Iterator[float]:
         yield (above.y + above.height + below.y) / 2
 
 
-def frame_of(box: Box) -> tuple[float, str]:
-    """Width and colour of a box's frame."""
-    return (2.2, INK) if box.output else (1.0, FRAME)
-
-
-def colour_of(edge: Edge) -> str:
-    return _SKIP if edge.skip else _FLOW
-
-
-def with_arrow(edge: Edge) -> tuple[Path, list[Point]]:
+def with_arrow(edge: Edge) -> tuple[Bezier, list[Point]]:
     """The curve, shortened to the foot of its arrow, and the arrow's three corners."""
     *curve, before, tip = edge.path
     length = math.dist(before, tip) or 1.0

@@ -1,56 +1,41 @@
-"""The picture as SVG, for reports and notebooks: one element, nothing outside referred to, a tooltip on every box."""
+"""A picture as SVG, for reports and notebooks: one element, nothing outside referred to, no scripts, a tooltip on every box."""
 
 from __future__ import annotations
 
 from html import escape
 
-from nas.language.drawing.boxes import Box
-from nas.language.drawing.layout import layout
-from nas.language.drawing.routing import Edge
-from nas.language.drawing.style import (
-    FILL,
-    FRAME,
-    INK,
-    RULE,
-    Words,
-    colour_of,
-    frame_of,
-    rules,
-    with_arrow,
-    words_around,
-    words_in,
-)
-from nas.language.graph import Graph
+from nas.language.drawing.picture import INK, Curve, Group, Mark, Picture, Polygon, Rectangle, Words
 
 _FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
 
-def draw_svg(graph: Graph, title: str = "", width: float | None = None) -> str:
-    """The network as one `<svg>` element. All text from the graph is escaped.
-
-    Args:
-        graph: the network.
-        title: a heading, also what screen readers say.
-        width: displayed width in pixels; the default shows text at its natural size.
-    """
-    plan = layout(graph, title)
-    scale = (width or plan.width) / plan.width
-    size = (
-        f'width="{plan.width * scale:.0f}" height="{plan.height * scale:.0f}" viewBox="0 0 {plan.width:.0f} {plan.height:.0f}"'
-    )
-    spoken = escape(title or f"Network of {len(graph)} operations")
+def svg_of(picture: Picture, width: float | None = None) -> str:
+    """The picture as one `<svg>` element, `width` pixels wide."""
+    scale = (width or picture.width) / picture.width
+    size = f'width="{picture.width * scale:.0f}" height="{picture.height * scale:.0f}"'
+    box = f'viewBox="0 0 {picture.width:.0f} {picture.height:.0f}"'
+    spoken = escape(picture.title)
+    style = f'role="img" aria-label="{spoken}" font-family="{_FONT}" fill="{INK}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{spoken}" font-family="{_FONT}" fill="{INK}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {style}>',
         '<rect width="100%" height="100%" fill="white"/>',
     ]
-    for y in rules(plan):
-        lines.append(f'<line x1="0" x2="{plan.width:.0f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{RULE}" stroke-dasharray="4 4"/>')
-    for kind, (x, y) in plan.legend.items():
-        lines.append(f'<rect x="{x:.1f}" y="{y - 6:.1f}" width="12" height="12" rx="3" fill="{FILL[kind]}" stroke="{FRAME}"/>')
-    lines += [_words(words) for words in words_around(plan)]
-    lines += [_edge(edge) for edge in plan.edges]
-    lines += [_box(box, graph) for box in plan.boxes]
+    for mark in picture.marks:
+        if isinstance(mark, Group):
+            lines.append(f"<g><title>{escape(mark.tooltip)}</title>{''.join(map(_mark, mark.marks))}</g>")
+        else:
+            lines.append(_mark(mark))
     return "\n".join([*lines, "</svg>"])
+
+
+def _mark(mark: Mark) -> str:
+    if isinstance(mark, Words):
+        return _words(mark)
+    if isinstance(mark, Rectangle):
+        return _rectangle(mark)
+    if isinstance(mark, Curve):
+        return _curve(mark)
+    return _polygon(mark)
 
 
 def _words(words: Words) -> str:
@@ -62,19 +47,19 @@ def _words(words: Words) -> str:
     return f"<text {place}{colour}{weight}{anchor}>{escape(words.text)}</text>"
 
 
-def _edge(edge: Edge) -> str:
-    ((x, y), *curve), arrow = with_arrow(edge)
-    path = f"M{x:.1f} {y:.1f}C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in curve)
-    corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in arrow)
-    colour = colour_of(edge)
-    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/><polygon points="{corners}" fill="{colour}"/>'
+def _rectangle(mark: Rectangle) -> str:
+    place = f'x="{mark.x:.1f}" y="{mark.y:.1f}" width="{mark.width:.1f}" height="{mark.height:.1f}" rx="{mark.radius:g}"'
+    dashes = ' stroke-dasharray="5 4"' if mark.dashed else ""
+    return f'<rect {place} fill="{mark.fill}" stroke="{mark.frame}" stroke-width="{mark.line:g}"{dashes}/>'
 
 
-def _box(box: Box, graph: Graph) -> str:
-    """A rectangle with its text; the tooltip lists the nodes in it with all their arguments."""
-    width, colour = frame_of(box)
-    nodes = [graph.nodes[name] for name in box.names]
-    tooltip = "\n".join(f"{node.path}: {node.call or 'Input'}" for node in nodes)
-    place = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
-    rectangle = f'<rect {place} rx="6" fill="{FILL[box.kind]}" stroke="{colour}" stroke-width="{width}"/>'
-    return f"<g><title>{escape(tooltip)}</title>{rectangle}{''.join(map(_words, words_in(box)))}</g>"
+def _curve(mark: Curve) -> str:
+    (x, y), *more = mark.path
+    path = f"M{x:.1f} {y:.1f}C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in more)
+    dashes = ' stroke-dasharray="5 4"' if mark.dashed else ""
+    return f'<path d="{path}" fill="none" stroke="{mark.colour}" stroke-width="{mark.line:g}"{dashes}/>'
+
+
+def _polygon(mark: Polygon) -> str:
+    corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in mark.corners)
+    return f'<polygon points="{corners}" fill="{mark.colour}"/>'

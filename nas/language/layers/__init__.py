@@ -9,9 +9,14 @@ Names, fields and defaults are Keras's, except that `padding` is "same" everywhe
     pooling         MaxPooling{1,2,3}D AveragePooling{1,2,3}D, GlobalMaxPooling{1,2,3}D GlobalAveragePooling{1,2,3}D
     normalization   BatchNormalization LayerNormalization GroupNormalization
     activation      Activation ReLU LeakyReLU, Dropout SpatialDropout{1,2,3}D
-    resizing        Upsample (nearest, bilinear or transpose), UpSampling2D
+    resizing        Downsample (max, average, strided), Upsample (nearest, bilinear, transpose, subpixel), UpSampling{1,2,3}D
+    subpixel        DepthToSpace SpaceToDepth
     merging         Merge (add, concat, none, multiply, average or maximum), Add Multiply Average Maximum Concatenate
-    shaping         Identity Flatten Reshape Permute ZeroPadding2D Cropping2D Rescaling
+    zero            Zero: no connection
+    attention       SqueezeExcite SelfAttention
+    preprocessing   Resizing, Normalization (by statistics of the data)
+    shaping         Identity Pick Flatten Reshape Permute Rescaling
+    borders         ZeroPadding{1,2,3}D Cropping{1,2,3}D MatchGrid
 
 How costs are counted is said in `nas.language.rules`. A new operation is one class: see `nas.language.operation`.
 """
@@ -24,6 +29,16 @@ from nas.language.layers.activation import (
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
+)
+from nas.language.layers.attention import SelfAttention, SqueezeExcite
+from nas.language.layers.borders import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    MatchGrid,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
 )
 from nas.language.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose
 from nas.language.layers.dense import Dense
@@ -43,9 +58,12 @@ from nas.language.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from nas.language.layers.resizing import Upsample, UpSampling2D
+from nas.language.layers.preprocessing import Normalization, Resizing
+from nas.language.layers.resizing import Downsample, Upsample, UpSampling1D, UpSampling2D, UpSampling3D
 from nas.language.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
-from nas.language.layers.shaping import Cropping2D, Flatten, Identity, Permute, Rescaling, Reshape, ZeroPadding2D
+from nas.language.layers.shaping import Flatten, Identity, Permute, Pick, Rescaling, Reshape
+from nas.language.layers.subpixel import DepthToSpace, SpaceToDepth
+from nas.language.layers.zero import Zero
 
 __all__ = [
     "Activation",
@@ -62,10 +80,14 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthToSpace",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Downsample",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling1D",
@@ -78,22 +100,34 @@ __all__ = [
     "Identity",
     "LayerNormalization",
     "LeakyReLU",
+    "MatchGrid",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
     "Merge",
     "Multiply",
+    "Normalization",
     "Permute",
+    "Pick",
     "ReLU",
     "Rescaling",
     "Reshape",
+    "Resizing",
+    "SelfAttention",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SpaceToDepth",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SqueezeExcite",
+    "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
     "Upsample",
+    "Zero",
+    "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
 ]

@@ -15,6 +15,8 @@ from nas.language.layers.dense import Dense
 from nas.language.operation import KerasCall, OpCost, Operation, Shape
 from nas.language.rules import keras_call
 
+_RESIZE = "L.MatchGrid()(skip, x) crops or pads, L.Downsample and L.Upsample resize"
+
 
 class Merge(Operation):
     """Brings skip connections into the main path. The first input is the main path, the others are the skips.
@@ -44,7 +46,7 @@ class Merge(Operation):
             return main
         for skip in skips:
             if skip.shape[:-1] != main.shape[:-1]:
-                raise _misfit(net.path, skip, main, "any", "Skip from a tensor of that size, or bring this one there first")
+                raise _misfit(net, skip, main, "any", _meeting(skip, main))
         if self.mode != "concat":
             skips = [self._match(net, skip, main) for skip in skips]
         return net.emit(_merging(self.mode), main, *skips)
@@ -54,14 +56,21 @@ class Merge(Operation):
         if skip.shape[-1] == channels:
             return skip
         if not self.project:
-            raise _misfit(net.path, skip, main, channels, 'Set project=True, or use mode="concat"')
+            raise _misfit(net, skip, main, channels, 'Set project=True, or use mode="concat"')
         return net.apply(_projection(len(main.shape) - 1, channels), skip, name="project")
 
 
-def _misfit(path: str, skip: Any, main: Any, channels: Any, hint: str) -> ShapeError:
+def _meeting(skip: Any, main: Any) -> str:
+    """What to do about grids that differ."""
+    if len(skip.shape) != len(main.shape):
+        return "Reshape one of the two"
+    return _RESIZE
+
+
+def _misfit(net: Any, skip: Any, main: Any, channels: Any, hint: str) -> ShapeError:
     return ShapeError(
-        f"{skip.name} is {skip.shape} and does not meet {main.name}, {main.shape}",
-        path=path,
+        f"{net.called(skip)} is {skip.shape} and does not meet {net.called(main)}, {main.shape}",
+        path=net.path,
         received=skip.shape,
         expected=f"({', '.join(map(str, (*main.shape[:-1], channels)))})",
         hint=hint,
@@ -105,7 +114,7 @@ def _unequal(layer: str, shapes: Sequence[Shape], expected: str) -> ShapeError:
         f"{layer} got {' and '.join(map(str, shapes))}",
         received=shapes,
         expected=expected,
-        hint="Merge(mode, project=True) makes the channels equal",
+        hint=_RESIZE if len({shape[:-1] for shape in shapes}) > 1 else "L.Merge(mode, project=True) makes the channels equal",
     )
 
 
@@ -113,6 +122,7 @@ class Add(_Elementwise):
     """The sum of equal shapes. Keras would also stretch axes of size 1; here that is a mistake, as it mostly is one."""
 
     layer = "Add"
+    beside_zeros = "drops"
 
 
 class Maximum(_Elementwise):
@@ -134,6 +144,7 @@ class Multiply(_Elementwise):
     """The product. An axis of size 1 is stretched: gates (1, 1, channels) weigh the channels of an image (Hu et al. 2018)."""
 
     layer = "Multiply"
+    beside_zeros = "vanishes"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         same_rank = len({len(shape) for shape in inputs}) == 1
@@ -155,7 +166,7 @@ class Concatenate(Operation):
                 f"Concatenate got {' and '.join(map(str, inputs))}",
                 received=inputs,
                 expected="equal grids",
-                hint="Bring the grids together first, with Upsample or a stride",
+                hint=_RESIZE,
             )
         return (*inputs[0][:-1], sum(shape[-1] for shape in inputs))
 

@@ -1,16 +1,13 @@
-"""Shaping: the same numbers in other axes, borders added or removed, values rescaled. None of these has weights."""
+"""Shaping: the same numbers in other axes, or rescaled. None of these has weights. Borders are in `borders`."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from nas.errors import ShapeError
-from nas.language.fields import Axes, PerSide, TargetShape
+from nas.language.fields import Axes, Index, TargetShape
 from nas.language.operation import KerasCall, OpCost, Operation, Shape
-from nas.language.rules import expect_grid, keras_call
-
-Sides = tuple[tuple[int, int], tuple[int, int]]
-"""((top, bottom), (left, right))"""
+from nas.language.rules import keras_call
 
 
 class Identity(Operation):
@@ -18,6 +15,32 @@ class Identity(Operation):
 
     def wire(self, net: Any, *inputs: Any) -> Any:
         return inputs[0]
+
+
+class Pick(Operation):
+    """One of its inputs: learned connections are a choice among these.
+
+    Args:
+        index: which one, from 0.
+
+    Raises:
+        ShapeError: there are fewer inputs.
+    """
+
+    index: Index
+
+    arity = (1, None)
+
+    @property
+    def structural(self) -> bool:  # type: ignore[override]  # a decided one only passes on; a choice of indices sees shapes
+        return isinstance(self.index, int)
+
+    def wire(self, net: Any, *inputs: Any) -> Any:
+        if self.index >= len(inputs):
+            raise ShapeError(
+                f"there is no input {self.index}", path=net.path, received=self.index, expected=f"0 to {len(inputs) - 1}"
+            )
+        return inputs[self.index]
 
 
 class Flatten(Operation):
@@ -101,66 +124,6 @@ class Permute(Operation):
         return keras_call(self, dims=tuple(self.dims))
 
 
-class ZeroPadding2D(Operation):
-    """A border of zeros. (height, width, channels) -> (height + top + bottom, width + left + right, channels).
-
-    Args:
-        padding: a number for all sides, (height, width), or ((top, bottom), (left, right)).
-    """
-
-    padding: PerSide = 1
-
-    layer = "ZeroPadding2D"
-
-    def wire(self, net: Any, *inputs: Any) -> Any:
-        return net.emit(self, *inputs) if any(map(any, sides(self.padding))) else inputs[0]
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        expect_grid(inputs[0], 2, self.layer)
-        (height, width, channels), (rows, columns) = inputs[0], sides(self.padding)
-        return (height + sum(rows), width + sum(columns), channels)
-
-    def cost(self, inputs: Sequence[Shape], output: Shape) -> OpCost:
-        return OpCost()
-
-    def keras(self, inputs: Sequence[Shape], output: Shape) -> KerasCall:
-        return keras_call(self, padding=sides(self.padding))
-
-
-class Cropping2D(Operation):
-    """The image without its border. (height, width, channels) -> (height - top - bottom, width - left - right, channels).
-
-    Args:
-        cropping: a number for all sides, (height, width), or ((top, bottom), (left, right)).
-    """
-
-    cropping: PerSide = 0
-
-    layer = "Cropping2D"
-
-    def wire(self, net: Any, *inputs: Any) -> Any:
-        return net.emit(self, *inputs) if any(map(any, sides(self.cropping))) else inputs[0]
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        expect_grid(inputs[0], 2, self.layer)
-        (height, width, channels), (rows, columns) = inputs[0], sides(self.cropping)
-        left = (height - sum(rows), width - sum(columns), channels)
-        if min(left) < 1:
-            raise ShapeError(
-                f"Cropping2D takes {rows} rows and {columns} columns from {inputs[0]}",
-                received=(rows, columns),
-                expected=f"fewer than {height} rows and {width} columns",
-                hint="Crop less, or crop earlier",
-            )
-        return left
-
-    def cost(self, inputs: Sequence[Shape], output: Shape) -> OpCost:
-        return OpCost()
-
-    def keras(self, inputs: Sequence[Shape], output: Shape) -> KerasCall:
-        return keras_call(self, cropping=sides(self.cropping))
-
-
 class Rescaling(Operation):
     """scale * x + offset, both constant. Any shape, unchanged.
 
@@ -185,14 +148,3 @@ class Rescaling(Operation):
 
     def keras(self, inputs: Sequence[Shape], output: Shape) -> KerasCall:
         return keras_call(self)
-
-
-def sides(border: Any) -> Sides:
-    """A border in full: `1` -> `((1, 1), (1, 1))`, `(1, 2)` -> `((1, 1), (2, 2))`."""
-    height, width = (border, border) if isinstance(border, int) else border
-    return _both(height), _both(width)
-
-
-def _both(side: Any) -> tuple[int, int]:
-    first, last = (side, side) if isinstance(side, int) else side
-    return first, last

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from random_networks import build, networks, priced
 
+import controllers
 import nas
 from nas import layers as L
 from nas import oneof
@@ -16,7 +17,7 @@ from nas.errors import DecisionError, UserError
 from nas.language import selection
 from nas.language.automaton import compile_space
 from nas.language.budget import within
-from nas.language.costing import describe_call, table_rule
+from nas.language.costing import TableRule, describe_call
 
 
 def body(width):
@@ -77,7 +78,8 @@ def test_counted_spaces_agree_with_brute_force(limits, counted):
     bracket = found.size_bracket
     assert bracket.low <= len(expected) <= bracket.high
     assert bracket.certain == (len(limits) < 2)
-    assert found.size is None
+    assert found.genome.size is None
+    assert found.size == (len(expected) if len(limits) < 2 else None)
     if len(limits) < 2:
         assert found.exact_size() == len(expected)
     drawn = found.genome.sample(np.random.default_rng(0), 300)
@@ -103,7 +105,7 @@ def test_little_memory_means_coarser_steps(counted, monkeypatch):
     fine = within(small, flops=30_000)
     monkeypatch.setattr(selection, "CELLS", 60)
     coarse = within(small, flops=30_000)
-    assert coarse.selection.tally.step > fine.selection.tally.step
+    assert coarse.budget.selection.tally.step > fine.budget.selection.tally.step
     assert coarse.size_bracket.low <= len(inside(flops=30_000)) <= coarse.size_bracket.high
     monkeypatch.setattr(selection, "EXACT_CELLS", 60)
     with pytest.raises(UserError, match="exact_size: costs in so fine steps are not counted exactly"):
@@ -147,15 +149,15 @@ def test_variation_stays_within(counted):
     rng = np.random.default_rng(0)
     parents = found.genome.sample(rng, 200)
     children = found.genome.mutate(parents, rng)
-    assert found.fits(children).all()
+    assert found.genome.fits(children).all()
     assert (children != parents).any(axis=1).all()
     both_active = (parents >= 0) & (children >= 0)
     assert (((parents != children) & both_active).sum(axis=1) == 1).all()  # one decision, and what follows from it
-    assert found.fits(found.genome.crossover(parents, parents[::-1], rng)).all()
+    assert found.genome.fits(found.genome.crossover(parents, parents[::-1], rng)).all()
     assert found.genome.mutate(parents[0], rng).shape == parents[0].shape
     around = found.genome.neighbours(parents[0])
     assert len(around)
-    assert found.fits(around).all()
+    assert found.genome.fits(around).all()
 
 
 def test_a_point_without_neighbours_that_fit_jumps():
@@ -237,10 +239,10 @@ def test_a_table_must_know_every_operation():
     primitives = compile_space(small).library.primitives
     table = {describe_call(p.call, p.inputs): 0.5 for p in primitives}
     key = describe_call(primitives[0].call, primitives[0].inputs)
-    assert within(small, rules={"latency_ms": table_rule(table)}, latency_ms=1.0).size > 0
+    assert within(small, rules={"latency_ms": TableRule(table)}, latency_ms=1.0).size > 0
     del table[key]
     with pytest.raises(UserError) as caught:
-        within(small, rules={"latency_ms": table_rule(table)}, latency_ms=1.0)
+        within(small, rules={"latency_ms": TableRule(table)}, latency_ms=1.0)
     assert str(caught.value) == (f"latency_ms: nan for {key}, expected a number from 0. Add the operation to the table.")
 
 
@@ -258,11 +260,11 @@ def test_it_is_a_space_again():
     assert found.architecture(a.vector) == a
     assert found.architecture(found.genome.rank(a.vector)) == a
     assert found.genome.encode(a.decisions).tolist() == a.vector.tolist()
-    assert found.digest != small.digest == within(small).space.digest
+    assert found.digest != small.digest == within(small).whole.digest
     tighter = found.within(params=250)
     assert tighter.limits == {"flops": 30_000, "params": 250}
     assert found.within(flops=40_000).limits == {"flops": 30_000}
-    assert repr(tighter) == "FeasibleSpace(small with flops <= 30,000, params <= 250)"
+    assert repr(tighter) == "SearchSpace(small within flops <= 30,000, params <= 250)"
     with pytest.raises(DecisionError, match="expected an index from 0"):
         found.architecture(found.size)
     over = next(point for point in COSTS if COSTS[point][0] > 30_000)
@@ -287,6 +289,35 @@ def test_it_travels_between_processes():
     assert found.sample(seed=0) == within(colorizer, flops=60e6).sample(seed=0)
 
 
+def test_workers_take_it_and_it_is_continued_only_as_it_was(tmp_path):
+    import evaluators
+    from search_spaces.colorizer import colorizer
+
+    def study(space):
+        controller, judges = controllers.get("evolution", seed=0), [evaluators.Cost()]
+        return nas.Study(space, controller, judges, nas.minimize("params"), directory=tmp_path / "study")
+
+    study(colorizer.within(flops=60e6)).run(trials=4, workers=2)
+    again = study(colorizer.within(flops=60e6))
+    again.run(trials=6)
+    assert all(trial.measurements["flops"].value <= 60e6 for trial in again.trials)
+    with pytest.raises(UserError, match=r"another space: .*limits.flops was 60000000.0, is now 70000000.0"):
+        study(colorizer.within(flops=70e6))
+
+
+def test_a_space_without_limits_says_what_it_costs():
+    costs = list(COSTS.values())
+    assert small.cheapest("flops").value == min(flops for flops, _ in costs)
+    assert small.dearest("params").value == max(params for _, params in costs)
+    assert small.size_bracket == (small.size, small.size, True)
+    assert small.exact_size() == small.size == sum(small.histogram("params", 7).counts)
+    assert small.share == (1.0, 1.0)
+    assert small.limits == {}
+    assert small.sample(0) in small
+    assert isinstance(small.within(flops=30_000), nas.SearchSpace)
+    assert small.within().size == small.size
+
+
 def test_floats_are_drawn_along_their_scale(counted):
     space = nas.space(input=(4, 4, 1))(
         lambda x: L.Conv2D(oneof([1, 2, 3]), oneof([1, 3]), name="conv")(L.Dropout(pg.floatv(0.2, 0.4), name="drop")(x))
@@ -296,20 +327,17 @@ def test_floats_are_drawn_along_their_scale(counted):
     assert points.dtype == float
     assert 0.2 < points[:, 0].min() < 0.25 < 0.35 < points[:, 0].max() < 0.4
     assert all(space.architecture(point).cost().flops <= 500 for point in points[:20])
-    assert found.fits(points).all()
+    assert found.genome.fits(points).all()
 
 
 @pytest.mark.parametrize("name", ["random", "evolution", "reinforce"])
 @pytest.mark.parametrize("flops", [3_000, 30_000])
 def test_controllers_search_it(name, flops):
-    import controllers
-
     found = within(small, flops=flops)
     study = nas.Study(found, controllers.get(name, seed=0), lambda a: {"params": a.cost().params}, nas.maximize("params"))
     study.run(trials=25)
     assert len(study.trials) > 3
-    if name != "reinforce":  # its policy knows nothing of budgets: what it proposes beyond is judged like anything else
-        assert all(study.architecture(trial) in found for trial in study.trials)
+    assert all(study.architecture(trial) in found for trial in study.trials)
 
 
 def test_colorizer_within_one_in_a_hundred_million():

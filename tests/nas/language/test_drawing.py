@@ -5,12 +5,15 @@ import itertools
 import random
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 from graphs import Sketch, book_network, tower, unet
 
-from nas.language.drawing import draw_png, draw_svg, layout
+from nas.errors import UserError
+from nas.language.drawing import draw_network
 from nas.language.drawing.captions import flops_of, notes_of, title_of
-from nas.language.drawing.routing import crosses
+from nas.language.drawing.layout import layout
+from nas.language.drawing.routing import crosses, extent
 from nas.language.drawing.style import with_arrow, words_around, words_in
 from nas.language.graph import Graph, Node
 from nas.language.operation import KerasCall, OpCost
@@ -90,6 +93,68 @@ def lone_input():
     return net.graph(net.input(4, 4, 1))
 
 
+def darts_cell():
+    """Two inputs, four nodes of two inputs each, all joined (Liu et al. 2019)."""
+    net, rng = Sketch(), random.Random(0)
+    inputs = [net.input(32, 32, 16, name=name) for name in ("before", "last")]
+    nodes = [net.conv(net.activation(x), 16, 1) for x in inputs]
+    for _ in range(4):
+        ways = [net.conv(net.norm(net.conv(net.activation(x), 16)), 16, 1) for x in rng.sample(nodes, 2)]
+        nodes.append(net.sum(*ways))
+    return net.graph(net.concat(*nodes[2:]))
+
+
+def volumes():
+    """A U-Net of three axes."""
+    net = Sketch()
+    image = net.input(16, 16, 16, 1)
+    conv = lambda x, shape: net.add(None, KerasCall("Conv3D", filters=shape[-1], kernel_size=3), x, shape)  # noqa: E731
+    skip = conv(image, (16, 16, 16, 4))
+    x = net.add("pool", KerasCall("MaxPooling3D", pool_size=2), skip, (8, 8, 8, 4))
+    x = net.add("up", KerasCall("UpSampling3D", size=2), conv(x, (8, 8, 8, 8)), (16, 16, 16, 8))
+    return net.graph(conv(net.concat(skip, x), (16, 16, 16, 2)))
+
+
+def signal():
+    """One axis, halved twice."""
+    net = Sketch()
+    x = net.input(256, 2)
+    for i in range(2):
+        call = KerasCall("Conv1D", filters=8 << i, kernel_size=5, strides=2)
+        x = net.add(None, call, x, (128 >> i, 8 << i))
+    return net.graph(x)
+
+
+def depthwise(net, x, strides):
+    height, width, channels = net.shape(x)
+    call = KerasCall("DepthwiseConv2D", kernel_size=3, strides=strides)
+    return net.add(None, call, x, (-(-height // strides), -(-width // strides), channels))
+
+
+def mobilenet_v2():
+    """152 nodes (Sandler et al. 2018): 224x224, 17 inverted bottlenecks."""
+    net = Sketch()
+    x = net.activation(net.norm(net.conv(net.input(224, 224, 3), 32, strides=2)), "relu6")
+    for expansion, width, blocks, stride in BOTTLENECKS:
+        for k in range(blocks):
+            y = x
+            if expansion > 1:
+                y = net.activation(net.norm(net.conv(y, expansion * net.shape(x)[-1], 1)), "relu6")
+            y = net.activation(net.norm(depthwise(net, y, stride if k == 0 else 1)), "relu6")
+            y = net.norm(net.conv(y, width, 1))
+            x = net.sum(x, y) if k else y
+    x = net.activation(net.norm(net.conv(x, 1280, 1)), "relu6")
+    x = net.add("pool", KerasCall("GlobalAveragePooling2D"), x, (1280,))
+    return net.graph(net.dense(x, 1000))
+
+
+# Expansion, channels, blocks and stride (Sandler et al. 2018, table 2)
+BOTTLENECKS = (
+    *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)),
+    *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
+)
+
+
 def random_network(seed):
     """Any mixture of resolutions, branches and merges."""
     rng = random.Random(seed)
@@ -126,6 +191,10 @@ NETWORKS = {
     "projected skips": projected_skips,
     "generator": generator,
     "lone input": lone_input,
+    "darts cell": darts_cell,
+    "volumes": volumes,
+    "signal": signal,
+    "large": mobilenet_v2,
 } | {f"random {seed}": lambda seed=seed: random_network(seed) for seed in range(25)}
 
 
@@ -138,12 +207,17 @@ def width_in_dejavu(text, size, bold):
     return TextPath((0, 0), text, size=size, prop=font).get_extents().width
 
 
+def assert_apart(boxes):
+    for a, b in itertools.combinations(boxes, 2):
+        (left, top, right, bottom), (left2, top2, right2, bottom2) = extent(a), extent(b)
+        apart = right + 8 <= left2 or right2 + 8 <= left or bottom + 8 <= top2 or bottom2 + 8 <= top
+        assert apart, f"{a.title} at {a.x, a.y} and {b.title} at {b.x, b.y}"
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_boxes_are_apart_and_inside_the_picture(name):
     plan = layout(NETWORKS[name](), title="A network")
-    for a, b in itertools.combinations(plan.boxes, 2):
-        apart = a.x + a.width + 8 <= b.x or b.x + b.width + 8 <= a.x or a.y + a.height + 8 <= b.y or b.y + b.height + 8 <= a.y
-        assert apart, f"{a.title} at {a.x, a.y} and {b.title} at {b.x, b.y}"
+    assert_apart(plan.boxes)
     rights = {words.text: words.x + width_in_dejavu(words.text, words.size, words.bold) for words in words_around(plan)}
     assert max(rights.values()) <= plan.width
     for box in plan.boxes:
@@ -158,7 +232,11 @@ def test_boxes_are_apart_and_inside_the_picture(name):
 def test_text_fits_its_box_and_lines_do_not_touch(name):
     for box in layout(NETWORKS[name]()).boxes:
         lines = list(words_in(box))
-        assert all(width_in_dejavu(w.text, w.size, w.bold) <= box.width - 8 for w in lines), box.title
+        for words in lines:
+            width = width_in_dejavu(words.text, words.size, words.bold)
+            left = words.x - width / 2 if words.centred else words.x
+            assert box.x + 4 <= left, words.text
+            assert left + width <= box.x + box.width - 4, words.text
         assert all(w.size >= 10 for w in lines)
         assert lines[0].y - lines[0].size / 2 >= box.y
         assert lines[-1].y + lines[-1].size / 2 <= box.y + box.height
@@ -182,12 +260,13 @@ def test_every_edge_runs_from_its_source_to_its_target(name):
         assert left != right  # the arrow has a direction
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if "random" not in name])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_no_edge_passes_through_a_box(name):
     plan = layout(NETWORKS[name]())
     for edge in plan.edges:
-        others = [box for k, box in enumerate(plan.boxes) if k not in (edge.source, edge.target)]
-        assert not crosses(edge.path, others, samples=50), f"{plan.boxes[edge.source].title} -> {plan.boxes[edge.target].title}"
+        others = [extent(box) for k, box in enumerate(plan.boxes) if k not in (edge.source, edge.target)]
+        text = f"{plan.boxes[edge.source].title} -> {plan.boxes[edge.target].title}"
+        assert not others or not crosses(edge.path, np.array(others), samples=200), text
 
 
 @pytest.mark.parametrize("name", ["book", "unet", "deep unet", "projected skips"])
@@ -217,14 +296,16 @@ def test_skips_of_a_unet_run_level_from_left_to_right():
     assert all(edge.path[0][1] == edge.path[-1][1] and edge.path[0][0] < edge.path[-1][0] for edge in skips)
 
 
+def said(box):
+    return [line.text for line in box.lines]
+
+
 def test_runs_of_nodes_are_one_box_with_the_sum_of_their_flops():
     graph = book_network()
     boxes = layout(graph).boxes
     assert [box.names for box in boxes[:2]] == [("gray",), ("enc0", "enc0_act", "enc0_norm")]
-    assert boxes[1].title == "Conv 3x3 /2, 32"
-    assert boxes[1].notes == "LeakyReLU, BatchNorm"
     flops = sum(graph.nodes[name].cost.flops for name in boxes[1].names)
-    assert boxes[1].facts == f"40x40x32, {flops / 1e6:.1f} MFLOPs"
+    assert said(boxes[1]) == ["Conv 3x3 /2, 32", "LeakyReLU, BatchNorm", f"40x40x32, {flops / 1e6:.1f} MFLOPs"]
     assert [box.output for box in boxes] == [False] * 9 + [True]
 
 
@@ -235,7 +316,7 @@ def test_bands_are_the_resolutions():
 
 
 def test_a_network_of_one_resolution_is_read_downward_in_columns():
-    boxes = layout(tower(40)).boxes
+    boxes = layout(tower(40), detail="layers").boxes
     columns = sorted({box.x for box in boxes})
     assert len(columns) == 2
     assert all(a.x <= b.x and (a.y < b.y or a.x < b.x) for a, b in itertools.pairwise(boxes))
@@ -276,7 +357,7 @@ def test_captions(call, title, notes):
 
 
 def test_what_comes_before_the_main_operation_is_said_to():
-    assert layout(residual_classifier()).boxes[1].notes == "after BatchNorm, relu; BatchNorm, relu"
+    assert said(layout(residual_classifier()).boxes[1])[1] == "after BatchNorm, relu; BatchNorm, relu"
 
 
 @pytest.mark.parametrize(
@@ -296,36 +377,52 @@ def nasty_network():
 
 
 def test_svg_is_well_formed_and_escaped():
-    svg = draw_svg(nasty_network(), title="</svg><script>")
+    svg = draw_network(nasty_network(), title="</svg><script>").svg()
     assert "<script>" not in svg
     root = ElementTree.fromstring(svg)
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert "</svg><script>" in texts
     assert any(text.startswith("Input <script>") and text.endswith("…") for text in texts)  # too long: cut
     assert any("a<b: Dense(units=4, note='<b>\"&\\'')" in element.text for element in root.iter(f"{SVG}title"))
-    assert not [element for element in root.iter() if any("href" in key for key in element.attrib)]
+    assert not [element for element in root.iter() if any("href" in key or key.startswith("on") for key in element.attrib)]
 
 
-def test_svg_shows_every_box_and_edge():
+def test_html_is_the_svg_in_a_box_of_limited_width():
+    html = draw_network(darts_cell(), title="<b>").html()
+    root = ElementTree.fromstring(html)
+    assert root.tag == "div"
+    assert "max-width:1000px" in root.get("style")
+    assert float(root[0].get("width")) == 1000  # the picture is wider, so it is scaled
+    assert "<b>" not in html
+    assert "<script" not in html
+
+
+@pytest.mark.parametrize("detail", ["layers", "blocks"])
+def test_svg_shows_every_box_and_edge(detail):
     graph = unet()
-    plan, root = layout(graph), ElementTree.fromstring(draw_svg(graph))
+    plan, root = layout(graph, detail=detail), ElementTree.fromstring(draw_network(graph, detail=detail).svg())
     assert len(list(root.iter(f"{SVG}g"))) == len(plan.boxes)
-    assert len(list(root.iter(f"{SVG}path"))) == len(plan.edges)
+    assert len(list(root.iter(f"{SVG}polygon"))) == len(plan.edges)
     assert root.get("viewBox") == f"0 0 {plan.width:.0f} {plan.height:.0f}"
 
 
 def test_svg_is_as_wide_as_asked():
-    root = ElementTree.fromstring(draw_svg(unet(), width=500))
+    root = ElementTree.fromstring(draw_network(unet()).svg(width=500))
     plan = layout(unet())
     assert root.get("width") == "500"
     assert root.get("height") == f"{plan.height * 500 / plan.width:.0f}"
+
+
+@pytest.mark.parametrize("name", ["darts cell", "large", "random 3"])
+def test_the_same_network_gives_the_same_picture(name):
+    assert draw_network(NETWORKS[name]()).svg() == draw_network(NETWORKS[name]()).svg()
 
 
 @pytest.mark.parametrize("make", [book_network, nasty_network, lone_input])
 def test_png_shows_the_same_layout(make, tmp_path):
     import matplotlib.image
 
-    path = draw_png(make(), tmp_path / "network.png", title="A $title$")
+    path = draw_network(make(), title="A $title$").save(tmp_path / "network.png")
     pixels = matplotlib.image.imread(path)
     plan = layout(make(), title="A $title$")
     assert abs(pixels.shape[0] - 2 * plan.height) <= 2
@@ -334,3 +431,12 @@ def test_png_shows_the_same_layout(make, tmp_path):
     inside = pixels[int(2 * box.y + 8), int(2 * box.x + 20)]
     assert inside[:3].min() < 0.97  # the box's fill, not the white of the page
     assert pixels[2, 2, :3].min() == 1.0
+
+
+def test_a_picture_is_saved_as_its_suffix_says(tmp_path):
+    picture = draw_network(lone_input())
+    assert picture.save(tmp_path / "a.svg").read_text() == picture.svg()
+    with pytest.raises(UserError, match=r"\.gif is not a picture format"):
+        picture.save(tmp_path / "a.gif")
+    with pytest.raises(UserError, match="cannot write there"):
+        picture.save(tmp_path / "missing" / "a.svg")

@@ -161,7 +161,7 @@ def test_every_stateless_random_layer_of_keras_is_known_as_random():
 
     import keras
 
-    from nas.language.fingerprint import _is_pure
+    from nas.language.fingerprint import is_pure
 
     has_weights = {"GRU", "GRUCell", "LSTM", "LSTMCell", "SimpleRNN", "SimpleRNNCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
     has_weights |= {"MultiHeadAttention", "GroupQueryAttention", "StackedRNNCells"}
@@ -169,7 +169,7 @@ def test_every_stateless_random_layer_of_keras_is_known_as_random():
     seeded = [n for n in names if "seed" in inspect.signature(getattr(keras.layers, n).__init__).parameters]
     assert "Dropout" in seeded
     for name in seeded:
-        assert not _is_pure(Node("n", "n", KerasCall(name, dropout=0.1), ("x",), SHAPE, OpCost())), name
+        assert not is_pure(Node("n", "n", KerasCall(name, dropout=0.1), ("x",), SHAPE, OpCost())), name
 
 
 def test_crossed_and_parallel_branches_differ():

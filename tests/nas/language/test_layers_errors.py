@@ -31,27 +31,30 @@ def complaint(operation, *shapes, name="dec"):
         (
             L.GlobalMaxPooling1D.concrete(),
             [IMAGE],
-            "dec: GlobalMaxPooling1D got (8, 6, 4), expected (steps, channels). Reshape before GlobalMaxPooling1D.",
+            "dec: GlobalMaxPooling1D got (8, 6, 4), expected (steps, channels). "
+            "Use GlobalMaxPooling2D, or reshape before GlobalMaxPooling1D.",
         ),
         (
             L.Conv3DTranspose.concrete(filters=4, kernel_size=3),
             [IMAGE],
-            "dec: Conv3DTranspose got (8, 6, 4), expected (depth, height, width, channels). Reshape before Conv3DTranspose.",
+            "dec: Conv3DTranspose got (8, 6, 4), expected (depth, height, width, channels). "
+            "Use Conv2DTranspose, or reshape before Conv3DTranspose.",
         ),
         (
             L.Conv2D.concrete(filters=6, kernel_size=3, groups=3),
             [IMAGE],
-            "dec: groups=3 does not divide 4 input channels, expected one of 1, 2, 4. Change groups.",
+            "dec: groups=3 does not divide 4 input channels, expected one of 1, 2, 4. "
+            "Change groups, or the number of input channels.",
         ),
         (
             L.Conv2D.concrete(filters=6, kernel_size=3, groups=4),
             [IMAGE],
-            "dec: groups=4 does not divide 6 filters, expected one of 1, 2, 3, 6. Change groups.",
+            "dec: groups=4 does not divide 6 filters, expected one of 1, 2, 3, 6. Change groups, or the number of filters.",
         ),
         (
             L.GroupNormalization.concrete(groups=0),
             [IMAGE],
-            "dec: groups=0 does not divide 4 channels, expected one of 1, 2, 4. Change groups.",
+            "dec: groups=0 does not divide 4 channels, expected one of 1, 2, 4. Change groups, or the number of channels.",
         ),
         (
             L.MaxPooling2D.concrete(pool_size=(3, 7), padding="valid"),
@@ -103,13 +106,12 @@ def complaint(operation, *shapes, name="dec"):
             L.Merge.concrete(mode="concat"),
             [IMAGE, (4, 3, 4)],
             "dec: in1 is (4, 3, 4) and does not meet in0, (8, 6, 4), expected (8, 6, any). "
-            "Skip from a tensor of that size, or bring this one there first.",
+            "L.MatchGrid()(skip, x) crops or pads, L.Downsample and L.Upsample resize.",
         ),
         (
             L.Merge.concrete(mode="add", project=True),
             [(3,), IMAGE],
-            "dec: in1 is (8, 6, 4) and does not meet in0, (3,), expected (any). "
-            "Skip from a tensor of that size, or bring this one there first.",
+            "dec: in1 is (8, 6, 4) and does not meet in0, (3,), expected (any). Reshape one of the two.",
         ),
         (
             L.Merge.concrete(mode="add"),
@@ -120,24 +122,26 @@ def complaint(operation, *shapes, name="dec"):
         (
             L.Add.concrete(),
             [IMAGE, (8, 6, 3)],
-            "dec: Add got (8, 6, 4) and (8, 6, 3), expected equal shapes. Merge(mode, project=True) makes the channels equal.",
+            "dec: Add got (8, 6, 4) and (8, 6, 3), expected equal shapes. "
+            "L.Merge(mode, project=True) makes the channels equal.",
         ),
         (
             L.Add.concrete(),
             [IMAGE, (8, 6, 1)],
-            "dec: Add got (8, 6, 4) and (8, 6, 1), expected equal shapes. Merge(mode, project=True) makes the channels equal.",
+            "dec: Add got (8, 6, 4) and (8, 6, 1), expected equal shapes. "
+            "L.Merge(mode, project=True) makes the channels equal.",
         ),
         (
             L.Multiply.concrete(),
             [IMAGE, (1, 6, 3)],
             "dec: Multiply got (8, 6, 4) and (1, 6, 3), expected equal shapes, but for axes of size 1. "
-            "Merge(mode, project=True) makes the channels equal.",
+            "L.MatchGrid()(skip, x) crops or pads, L.Downsample and L.Upsample resize.",
         ),
         (
             L.Concatenate.concrete(),
             [IMAGE, (4, 6, 3)],
             "dec: Concatenate got (8, 6, 4) and (4, 6, 3), expected equal grids. "
-            "Bring the grids together first, with Upsample or a stride.",
+            "L.MatchGrid()(skip, x) crops or pads, L.Downsample and L.Upsample resize.",
         ),
     ],
 )
@@ -153,7 +157,7 @@ def test_a_choice_hidden_in_a_tuple_is_found():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: L.Conv2D("a", 3), "Conv2D.filters: a (str) does not fit, expected a whole number from 1."),
+        (lambda: L.Conv2D("a", 3), "Conv2D.filters: 'a' (str) does not fit, expected a whole number from 1."),
         (lambda: L.Conv2D(0, 3), "Conv2D.filters: 0 is out of range, expected a whole number from 1."),
         (
             lambda: L.Conv2D(oneof([16, 0]), 3),
@@ -161,7 +165,7 @@ def test_a_choice_hidden_in_a_tuple_is_found():
         ),
         (
             lambda: L.Conv2D(8, (3, "b")),
-            "Conv2D.kernel_size[1]: b (str) does not fit, expected a whole number from 1, or one for each axis.",
+            "Conv2D.kernel_size[1]: 'b' (str) does not fit, expected a whole number from 1, or one for each axis.",
         ),
         (
             lambda: L.Dense(8, padding="same"),
@@ -179,7 +183,7 @@ def test_a_choice_hidden_in_a_tuple_is_found():
         ),
         (
             lambda: L.Dense(pg.manyof(2, [8, 16])),
-            "Dense.units: The choice gives another kind of value, expected a whole number from 1.",
+            "Dense.units: a choice of several does not fit, expected a whole number from 1.",
         ),
     ],
 )

@@ -88,6 +88,16 @@ ONE_INPUT = [
     (L.SpatialDropout3D, VOLUME, {"rate": 0.1}),
     (L.UpSampling2D, ODD, {}),
     (L.UpSampling2D, ODD, {"size": (1, 3), "interpolation": "bilinear"}),
+    (L.UpSampling2D, ODD, {"interpolation": "bicubic"}),
+    (L.UpSampling1D, STEPS, {"size": 3}),
+    (L.UpSampling3D, VOLUME, {"size": (1, 2, 3)}),
+    *((L.Downsample, shape, {"mode": "max"}) for shape in (STEPS, ODD, VOLUME)),
+    *((L.Downsample, shape, {"mode": "average"}) for shape in (STEPS, ODD, VOLUME)),
+    *((L.Downsample, shape, {"factor": 3, "mode": "strided", "filters": 5}) for shape in (STEPS, ODD, VOLUME)),
+    *((L.Upsample, shape, {"factor": 3}) for shape in (STEPS, VOLUME)),
+    *((L.Upsample, shape, {"mode": mode}) for shape in (STEPS, VOLUME) for mode in ("bilinear", "transpose", "subpixel")),
+    (L.DepthToSpace, (3, 5, 12), {"factor": (2, 3)}),
+    (L.SpaceToDepth, IMAGE, {"factor": (3, 2)}),
     (L.Upsample, ODD, {"factor": 3}),
     (L.Upsample, ODD, {"factor": (2, 4), "mode": "bilinear"}),
     (L.Upsample, ODD, {"mode": "transpose"}),
@@ -100,7 +110,22 @@ ONE_INPUT = [
     (L.ZeroPadding2D, ODD, {"padding": ((1, 0), (2, 3))}),
     (L.Cropping2D, ODD, {"cropping": (2, 1)}),
     (L.Cropping2D, ODD, {"cropping": [[0, 1], [1, 0]]}),
+    (L.ZeroPadding1D, STEPS, {"padding": (2, 1)}),
+    (L.Cropping1D, STEPS, {"cropping": 2}),
+    (L.ZeroPadding3D, VOLUME, {"padding": (1, 0, 2)}),
+    (L.Cropping3D, VOLUME, {"cropping": ((1, 0), (0, 2), (1, 1))}),
     (L.Rescaling, IMAGE, {"scale": 1 / 127.5, "offset": -1}),
+    (L.Normalization, IMAGE, {}),
+    (L.Normalization, (8, 8, 2), {"mean": (0.5, 0.4), "variance": [0.1, 0.2]}),
+    (L.Resizing, IMAGE, {"height": 9}),
+    (L.Resizing, IMAGE, {"height": 30, "width": 8, "interpolation": "nearest"}),
+    (L.SqueezeExcite, STEPS, {"units": 4}),
+    (L.SqueezeExcite, IMAGE, {}),
+    (L.SqueezeExcite, VOLUME, {"ratio": 0.5, "divisor": 8, "activation": "swish", "gate": "hard_sigmoid"}),
+    (L.SelfAttention, STEPS, {"heads": 2, "key_dim": 3}),
+    (L.SelfAttention, IMAGE, {"heads": 3, "key_dim": 4, "use_bias": False}),
+    (L.SelfAttention, IMAGE, {"heads": 1, "key_dim": 5, "attention_axes": (2,), "dropout": 0.1}),
+    (L.SelfAttention, VOLUME, {"heads": 2, "key_dim": 2, "attention_axes": [1, 3]}),
 ]
 
 SEVERAL_INPUTS = [
@@ -118,6 +143,9 @@ SEVERAL_INPUTS = [
     (L.Merge, [STEPS, (11, 3)], {"mode": "multiply", "project": True}),
     (L.Merge, [VOLUME, (6, 5, 7, 1)], {"mode": "average", "project": True}),
     (L.Merge, [FLAT, (4,)], {"mode": "maximum", "project": True}),
+    (L.MatchGrid, [ODD, IMAGE], {}),
+    (L.MatchGrid, [IMAGE, ODD], {"how": "crop"}),
+    (L.MatchGrid, [STEPS, (14, 3)], {"how": "pad"}),
 ]
 
 
@@ -138,7 +166,7 @@ def build(graph):
         if node.call:
             sources = [tensors[name] for name in node.inputs]
             layer = getattr(keras.layers, node.call.layer)(**node.call.kwargs)
-            tensors[node.name] = layer(sources if len(sources) > 1 else sources[0])
+            tensors[node.name] = layer(*sources) if node.call.separate or len(sources) == 1 else layer(sources)
             assert layer.count_params() == node.cost.params, node
             assert tensors[node.name].shape == (None, *node.shape), node
     return keras.Model(inputs, [tensors[name] for name in graph.outputs])
@@ -156,7 +184,8 @@ def test_shape_and_weights_are_those_of_keras(layer, shapes, fields):
 
 
 def test_every_layer_is_compared_with_keras():
-    compared = {layer for layer, *_ in ONE_INPUT + SEVERAL_INPUTS} | {L.Identity}  # the identity leaves nothing to compare
+    compared = {layer for layer, *_ in ONE_INPUT + SEVERAL_INPUTS}
+    compared |= {L.Identity, L.Pick, L.Zero}  # these leave no layer to compare
     assert {getattr(L, name) for name in L.__all__} == compared
 
 

@@ -7,6 +7,7 @@ from random_networks import build, networks, priced
 import nas
 from nas import layers as L
 from nas import oneof
+from nas.errors import ShapeError
 from nas.language.automaton import elimination
 from nas.language.proof import prove
 from nas.language.space import SearchSpace
@@ -150,6 +151,49 @@ def test_a_sample_can_refute_what_cannot_be_decided(monkeypatch):
     assert proof.status == "refuted"
     assert proof.witness.keys() == {"a.filters", "b.filters"}
     assert proof.error.path == "sum"
+
+
+def test_the_definition_names_path_rule_and_smallest_witness():
+    def net(x):
+        y = L.Conv2D(oneof([4, 8]), oneof([3, 5]), name="enc")(x)
+        z = nas.repeat(L.Conv2D(oneof([4, 8]), 3), 1, 3, name="dec")(x)
+        return L.Merge(oneof(["add", "concat"]), name="skip")(L.ReLU()(z), y)
+
+    with pytest.raises(ShapeError) as caught:
+        nas.space(input=(8, 8, 1))(net)
+    assert str(caught.value) == (
+        'skip: enc is (8, 8, 4) and does not meet relu, (8, 8, 8), expected (8, 8, 8). Set project=True, or use mode="concat". '
+        'It happens with {"enc.filters": 4, "dec[2].filters": 8, "skip.mode": "add"}.'
+    )
+    assert caught.value.received == {"enc.filters": 4, "dec[2].filters": 8, "skip.mode": "add"}
+
+
+def test_a_rare_failure_is_found():
+    def net(x):  # 1 of 4^10 architectures does not come back to 4 channels
+        y, z = x, x
+        for i in range(10):
+            y = nas.choose(None, L.ReLU(), L.Activation("tanh"), L.DepthwiseConv2D(3), name=f"op{i}")(y)
+        for i in range(10):
+            z = nas.choose(L.DepthwiseConv2D(3), L.ReLU(), None, L.Conv2D(oneof([1, 2, 3]), 1), name=f"way{i}")(z)
+        return L.Add(name="sum")(y, L.Conv2D(oneof([2] * 999 + [3]), 1, name="back")(z))
+
+    with pytest.raises(ShapeError) as caught:
+        nas.space(input=(4, 4, 2))(net)
+    assert caught.value.received == {"back.filters": 3}
+
+
+def test_the_proof_is_kept_and_needs_no_automaton_where_nothing_was_in_doubt(monkeypatch):
+    monkeypatch.setattr(elimination, "ROWS", 0)
+    space = nas.space(input=(8, 8, 1))(lambda x: L.Conv2D(oneof([1, 2]), 3)(x))
+    assert (space.proof.status, space.proof.building, space.proof.states) == ("proved", 2, 0)
+    assert space.proof is space.proof
+
+
+def test_undecided_spaces_stay_in_doubt_and_say_so(monkeypatch):
+    monkeypatch.setattr(elimination, "ROWS", 1)
+    space = nas.space(input=(8, 8, 1))(one_choice_read_twice)
+    assert space.doubts
+    assert space.proof.status == "undecided"
 
 
 def test_colorizer_is_proved():

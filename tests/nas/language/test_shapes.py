@@ -42,11 +42,12 @@ def test_an_option_that_never_fits_is_named_although_the_others_fit():
         define(lambda x: nas.choose(L.Conv2D(4, 3), L.Reshape((3, 3)), name="op")(x))
 
 
-def test_correlated_choices_leave_a_doubt_where_no_architecture_fails():
+def test_a_doubt_about_correlated_choices_is_settled_by_a_proof():
     def net(x):
         both = nas.choose(lambda a: L.Conv2D(4, 3)(a), lambda a: L.Conv2D(8, 3)(a), name="width")(x)
         return L.Add()(both, L.ReLU()(both))  # always equal; as independent sets they would not be
 
     space = define(net)
-    assert space.doubts
+    assert space.doubts == ()
+    assert space.proof.status == "proved"
     assert all(architecture.network for architecture in space)

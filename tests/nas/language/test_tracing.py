@@ -109,15 +109,19 @@ def test_blocks_take_several_tensors():
             SpaceError,
             "a: the name is taken. Give every layer of a function its own name.",
         ),
-        (lambda x: L.ReLU(name="a b")(x), SpaceError, "name: 'a b' is not a name, expected letters, digits and underscores."),
+        (lambda x: L.ReLU(name="a b")(x), SpaceError, "relu: 'a b' is not a name, expected letters, digits and underscores."),
         (
             lambda x: L.ReLU()(3),
             SpaceError,
-            "ReLU: applied to int, expected tensors of a space function. "
+            "ReLU: applied to 3, expected tensors of a space function. "
             "Layers are applied inside a function decorated with @nas.space.",
         ),
         (lambda x: L.ReLU()(), SpaceError, "ReLU: applied to nothing, expected tensors. Write layer(x)."),
-        (lambda x: L.Add()(x), ShapeError, "Add: takes at least 2 input(s), got 1."),
+        (
+            lambda x: L.Add()(x),
+            ShapeError,
+            "Add: applied to 1 tensor, expected at least 2 tensors. Apply it to all that it brings together.",
+        ),
         (
             lambda x: nas.optional(lambda y: L.Add()(y, x))(x),
             SpaceError,
@@ -127,13 +131,14 @@ def test_blocks_take_several_tensors():
         (
             lambda x: nas.choose(L.ReLU(), "relu")(x),
             SpaceError,
-            "'relu' is not an operation, expected a layer, a list of layers, a function of tensors, or None. "
+            "choose[1]: 'relu' is not an operation, expected a layer, a list of layers, a function of tensors, or None. "
             "Layers are in nas.layers.",
         ),
         (
             lambda x: nas.repeat(L.ReLU(), 3, 1, name="body")(x),
             SpaceError,
-            "body: 3 to 1 repetitions, expected 0 <= low <= high, high >= 1.",
+            "body: 3 to 1 repetitions, expected whole numbers, 0 <= low <= high, high >= 1. "
+            "How many there are between the two becomes a decision.",
         ),
         (
             lambda x: x if x else L.ReLU()(x),
@@ -155,7 +160,7 @@ def test_mistakes(function, kind, message):
 
 
 def test_inputs_must_match_the_function():
-    with pytest.raises(SpaceError, match="the input shapes are missing. Write @nas.space"):
+    with pytest.raises(SpaceError, match="the input shapes are missing, expected one of input and inputs. Write @nas.space"):
         nas.space()(lambda x: x)
     with pytest.raises(SpaceError, match=r"its arguments are a, b, its inputs a\."):
         nas.space(inputs={"a": (4, 4, 1)})(lambda a, b: a)

@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from nas.errors import Infeasible, UserError
 from nas.study.interfaces import Controller, Evaluator, Fidelity
@@ -24,6 +25,7 @@ class Blocks:
     """24 architectures: 4 depths, 3 kernels, skip or not. With `dead_skip` the skip changes nothing: 12 different networks."""
 
     reference = "study_fakes:Blocks"
+    limits: ClassVar[dict] = {}
     DEPTHS, KERNELS, SKIPS = (1, 2, 3, 4), (3, 5, 7), (False, True)
     size = 24
 
@@ -45,6 +47,7 @@ class Line:
     """As many architectures as wanted, numbered."""
 
     reference = "study_fakes:Line"
+    limits: ClassVar[dict] = {}
 
     def __init__(self, size=10_000, name="line"):
         self.size, self.name = size, name
