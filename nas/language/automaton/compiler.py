@@ -120,8 +120,12 @@ class _Compiler:
                 add(Outcome(result.shape, result.reads, ()), assignment, self.builder.bundle(result.primitives), TRUE)
         elif isinstance(term, Choice):
             for assignment, option in term.options:
+                decided = dict(assignment)
                 for outcome, node in self.relate(option, shapes, shown).items():
-                    add(outcome, assignment, 0, node)
+                    # An option may read the decision that selects it.
+                    if all(decided.get(slot, picked) == picked for slot, picked in outcome.shown):
+                        told = tuple(pair for pair in outcome.shown if pair[0] not in decided)
+                        add(outcome._replace(shown=told), assignment, 0, node)
         else:
             for assignment in term.forms:
                 add(Outcome(None, (), ()), assignment, 0, TRUE)

@@ -47,6 +47,8 @@ class _Found(NamedTuple):
     numbers: np.ndarray
 
 
+ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, made odd
+
 _Edge: TypeAlias = "tuple[np.ndarray, np.ndarray]"
 """For each point, the number of a shape and the vertex that makes the tensor."""
 
@@ -100,7 +102,11 @@ class Keys:
         outputs = self._run_plan(self._plan, given, rows, columns, tape)
         failed = np.logical_or.reduce([shapes == FAILED for shapes, _ in outputs])
         self.operations += tape.operations
-        return np.where(failed, np.uint64(0), tape.keys([vertices for _, vertices in outputs], len(given)))
+        keys = tape.keys([vertices for _, vertices in outputs], len(given))
+        labels = self._wirings.shape_labels()  # zeros are made by nothing, so only their shapes tell them apart
+        for shapes, _ in outputs:
+            keys = np.maximum(keys * ODD + labels[shapes], np.uint64(1))
+        return np.where(failed, np.uint64(0), keys)
 
     def _run(self, term: Term, given: Sequence[_Edge], rows: np.ndarray, columns: np.ndarray, tape: Tape) -> _Edge:
         """Applies a term for the points `rows`; `columns`: the options of all points."""
@@ -163,6 +169,11 @@ class _Wirings:
         self._apart: list[list[list[bool]]] = [[[]]]
         self._details: dict[int, tuple[_Wiring, np.ndarray, np.ndarray]] = {}
         self.shapes, self.wiring_of, self.place_of = (np.zeros(1, dtype=np.int64) for _ in range(3))
+
+    def shape_labels(self) -> np.ndarray:
+        """A label for each shape, by number; what is zero has that of other tensors of its shape."""
+        plain = [shape[1:] if is_zero_state(shape) else shape for shape in self._shapes]
+        return np.array([label_of(f"shape {list(shape)}") for shape in plain], dtype=np.uint64)
 
     def number(self, shape: Shape) -> int:
         """The number of a shape."""

@@ -217,3 +217,14 @@ def test_a_layer_with_many_inputs_is_priced_by_all_their_shapes():
     vectors = np.stack([a.vector for a in wide])
     priced = Pricer(wide, [find_metric("params")]).price(vectors)
     assert priced.costs[:, 0].tolist() == [a.cost().params for a in wide]
+
+
+def test_what_is_repeated_may_read_the_decision_that_counts_it():
+    @nas.space(input=(4, 4, 2))
+    def staircase(x):
+        number = nas.tied([2, 1], name="number")
+        return nas.repeat(L.Conv2D(number, oneof([1, 3])), times=number)(x)
+
+    assert staircase.automaton.count == staircase.size == 4
+    costs = sorted(a.cost().params for a in staircase)
+    assert staircase.within(params=costs[1]).size == sum(cost <= costs[1] for cost in costs)
