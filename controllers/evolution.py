@@ -15,6 +15,7 @@ What was chosen here beyond the paper, measured on the tables of NAS-Bench-201 a
   to 0.2 points better than one queue for all, nowhere worse beyond noise.
 - Failed trials do not join: nothing is known about the network itself. It made no measurable difference whether they did.
 - A child that is known already is drawn anew, parent and all.
+- Children that are likely to break a constraint are left out, as far as told trials teach which (feasibility.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from controllers.checks import check_number, check_whole
+from controllers.feasibility import Feasibility
 from controllers.memory import Memory
 from controllers.ranking import Merit, best, is_failed, is_feasible, merit, read_merit
 from nas.errors import UserError
@@ -35,6 +37,7 @@ from nas.study.objective import Constraint, Objective
 from nas.study.trial import Trial
 
 TRIES = 50  # children that are all known, before a point is drawn from the whole space
+BROOD = 16  # children among which to choose where feasibility differs
 
 
 class Member(NamedTuple):
@@ -75,6 +78,7 @@ class RegularizedEvolution(Controller):
     def setup(self, space: SearchSpace, objectives: Sequence[Objective], constraints: Sequence[Constraint] = ()) -> None:
         super().setup(space, objectives, constraints)
         self._memory = Memory(self.name, space, self.seed)
+        self._feasibility = Feasibility(space, constraints)
         self._members: list[Member] = []  # in the order of their tells
         self._can_mutate = any(slot.alternatives for slot in space.genome.slots)
 
@@ -90,34 +94,46 @@ class RegularizedEvolution(Controller):
         for trial in trials:
             found = merit(trial, self.objectives, self.constraints)
             vector = self._memory.learn(trial, is_failed(found))
-            if vector is not None and not is_failed(found):
+            if vector is None:
+                continue
+            self._feasibility.learn(vector, trial)
+            if not is_failed(found):
+                # One that is judged more thoroughly now takes the place of its former self.
+                self._members = [member for member in self._members if not np.array_equal(member.vector, vector)]
                 self._members.append(Member(vector, found))
                 if len(self._members) > self.population:
                     self._members.pop(self._oldest())
 
     def state(self) -> dict[str, Any]:
         members = [{"vector": member.vector.tolist(), "merit": member.merit} for member in self._members]
-        return self._memory.state() | {"members": members}
+        return self._memory.state() | {"members": members, "feasibility": self._feasibility.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._memory.restore(state)
+        self._feasibility.restore(state["feasibility"])
         dtype = self.space.genome.program.dtype
         self._members = [Member(np.array(m["vector"], dtype=dtype), read_merit(m["merit"])) for m in state["members"]]
 
     def _propose(self) -> Architecture | None:
         if len(self._members) >= self.sample and self._can_mutate:
-            for _ in range(TRIES):
-                child = self._memory.admit(self._child())
+            brood, vary = (BROOD, self._mutate) if self._feasibility.is_active else (1, None)
+            for _ in range(TRIES // brood + 1):
+                child = self._feasibility.admit(self._memory, self._children(brood), vary)
                 if child is not None:
                     return child
-        return self._memory.draw()
+        return self._feasibility.draw(self._memory)
 
-    def _child(self) -> np.ndarray:
+    def _children(self, n: int) -> np.ndarray:
         genome, rng = self.space.genome, self._memory.rng
-        vector = self._parent()
-        if self.crossover and rng.random() < self.crossover:
-            vector = genome.crossover(vector, self._parent(), rng)
-        return genome.mutate(vector, rng)
+        vectors = np.array([self._parent() for _ in range(n)])
+        if self.crossover:
+            others = np.array([self._parent() for _ in range(n)])
+            crossed = rng.random((n, 1)) < self.crossover
+            vectors = np.where(crossed, genome.crossover(vectors, others, rng), vectors)
+        return self._mutate(vectors)
+
+    def _mutate(self, vectors: np.ndarray) -> np.ndarray:
+        return self.space.genome.mutate(vectors, self._memory.rng)
 
     def _parent(self) -> np.ndarray:
         drawn = self._memory.rng.choice(len(self._members), self.sample, replace=False)

@@ -25,7 +25,8 @@ DRAWS = 20_000  # known points read in a row before a space counts as exhausted:
 POINTS_KEPT = 20_000  # known points looked up by vector; 2 KB each in a space of 250 decisions
 
 ASKED, FAILED, JUDGED = 0, 1, 2
-"""How much is known of a fingerprint. It only grows: an architecture that failed may still be judged later."""
+"""How much is known of a fingerprint. It only grows: an architecture that failed may still be judged later, and one that was
+judged at some epochs counts as `JUDGED` plus those, so that more of them say more."""
 
 
 class Memory:
@@ -94,9 +95,10 @@ class Memory:
         """Takes note of a told trial; its vector where the tell says more than was known, else None.
 
         Told twice, told again as failed, not finished, or of another space (its decisions do not fit): nothing to learn, but
-        its fingerprint is never proposed.
+        its fingerprint is never proposed. An architecture that was judged is learned again once it is judged with more epochs.
         """
-        level = (FAILED if failed else JUDGED) if trial.is_finished else ASKED
+        judged = JUDGED + (trial.fidelity.epochs or 0)
+        level = (FAILED if failed else judged) if trial.is_finished else ASKED
         known = self._known.setdefault(trial.fingerprint, ASKED)
         if level <= known:
             return None

@@ -32,7 +32,7 @@ def read_merit(data: Sequence[Sequence[float]]) -> Merit:
 
 
 def is_failed(given: Merit) -> bool:
-    """Whether nothing was learned about the architecture itself (failed, stopped, or a metric that is NaN or missing)."""
+    """Whether nothing was learned about the architecture itself (failed, or a metric that is NaN or missing)."""
     return all(tier == 0 for tier, _ in given)
 
 

@@ -5,6 +5,7 @@
                     latency_child   the process that does the timing
                     device     the name of this machine, and the lease that keeps two measurements apart
     ProxyTraining   proxy      validation loss after a short training, or on less data or smaller images (about twenty seconds)
+    Tabular         tabular    a published table instead of training: a thousand trials in seconds
     as_evaluator               any function `architecture -> {"metric": value}` as an evaluator
 
 A study asks them in the order of their `seconds` and stops at the first broken constraint, so an architecture over its latency
@@ -15,6 +16,7 @@ one line in `tests/evaluators/test_evaluator_contract.py`.
 from evaluators.cost import Cost
 from evaluators.latency import Latency
 from evaluators.proxy import ProxyTraining
+from evaluators.tabular import Tabular
 from nas.study.evaluation import as_evaluator
 
-__all__ = ["Cost", "Latency", "ProxyTraining", "as_evaluator"]
+__all__ = ["Cost", "Latency", "ProxyTraining", "Tabular", "as_evaluator"]

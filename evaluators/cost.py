@@ -23,6 +23,7 @@ class Cost(Evaluator):
     name = "cost"
     metrics = tuple(UNITS)
     seconds = 0.001
+    constant = True
 
     def evaluate(self, architecture: Architecture, fidelity: Fidelity = Fidelity(), *, seed: int = 0) -> dict[str, Measurement]:
         """The four counts. They depend on neither fidelity nor seed.

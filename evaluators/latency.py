@@ -65,6 +65,7 @@ class Latency(Evaluator):
     name = "latency"
     metrics = ("latency_ms", "latency_median_ms", "latency_p90_ms", "latency_wall_ms", "latency_memory_bytes", "litert_bytes")
     isolated = True  # conversion imports TensorFlow
+    constant = True
 
     def __init__(
         self,

@@ -3,6 +3,10 @@
 Fully training every candidate is what a search cannot afford. A proxy trains each for a few epochs, perhaps on a share of the
 data or on smaller images, and hopes that the order of architectures survives; whether it does has to be checked for each
 task. Every architecture gets the same examples, the same batches for the same seed, and the whole validation set.
+
+A controller of several fidelities (`controllers.ASHA`) has the promising ones trained further: training then goes on from the
+checkpoint of the shorter one, with the learning rate's schedule laid out for the longest, and ends at the same numbers as if it
+had never paused.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +25,26 @@ import numpy as np
 
 from evaluators import device
 from nas.errors import DataError, Infeasible, UserError
-from nas.study.interfaces import Evaluator, Fidelity
+from nas.study.interfaces import Fidelity, GradualEvaluator
 from nas.study.trial import Measurement
+from nas.study.watch import Watch
 
 if TYPE_CHECKING:
     from nas.language.architecture import Architecture
     from trainer.data import Dataset
+    from trainer.settings import TrainSettings
 
 ARRAYS = ("train_x", "train_y", "val_x", "val_y")  # a search does not look at test data
 SECONDS_EACH_EPOCH = 8.0  # 250 MFLOPs, 500 images of 80x80, two cores; it only decides which evaluator is asked first
 
 
-class ProxyTraining(Evaluator):
+class ProxyTraining(GradualEvaluator):
     """Validation loss after a short training.
 
     Metrics:
         val_<loss>: after the last epoch (`val_mse`). The one to search by.
         val_<loss>_best: the lowest of all epochs. A minimum over looks at the validation data flatters, so it stands apart.
-        train_seconds: the training, from compiling to the last validation.
+        train_seconds: the training, from compiling to the last validation; without what was trained before it was continued.
         seconds_outside_training: what the evaluation spent on all but training steps: data, building, tracing, validation.
 
     Args:
@@ -93,15 +100,24 @@ class ProxyTraining(Evaluator):
         own = {key: getattr(self, key) for key in ("name", "data", "data_share", "resolution", "max_seconds")}
         return own | {key: getattr(self.settings, key) for key in ("epochs", "batch_size", "learning_rate", "loss", "schedule")}
 
-    def evaluate(self, architecture: Architecture, fidelity: Fidelity = Fidelity(), *, seed: int = 0) -> dict[str, Measurement]:
-        """Trains a fresh network. The losses follow from architecture, fidelity and seed.
+    def evaluate(
+        self,
+        architecture: Architecture,
+        fidelity: Fidelity = Fidelity(),
+        *,
+        seed: int = 0,
+        watch: Watch | None = None,
+    ) -> dict[str, Measurement]:
+        """Trains a fresh network, or goes on with one. The losses follow from architecture, fidelity and seed.
 
         Raises:
+            Stopped: the learning curve fell behind.
             Infeasible: training diverged, or would have taken longer than `max_seconds`.
             DataError: no such data, data that do not fit the network, or a network that cannot take smaller images.
         """
         import keras
 
+        from trainer.checkpoint import saved_history
         from trainer.training import train
 
         started = time.monotonic()
@@ -114,7 +130,7 @@ class ProxyTraining(Evaluator):
                 hint="Use epochs, data_share or resolution; make width a choice of the space",
             )
         epochs = self.settings.epochs if fidelity.epochs is None else fidelity.epochs
-        settings = dataclasses.replace(self.settings, epochs=epochs, seed=seed)
+        settings = dataclasses.replace(self.settings, epochs=epochs, seed=seed, horizon=fidelity.horizon)
         data = self._data_at(
             self.data_share if fidelity.data_share is None else fidelity.data_share,
             self.resolution if fidelity.resolution is None else fidelity.resolution,
@@ -124,19 +140,23 @@ class ProxyTraining(Evaluator):
             if data.input_shape != self._dataset.input_shape:
                 self._dataset.check_fits(*(tensor.shape[1:] for tensor in (model.inputs[0], model.outputs[0])))
                 model = at_resolution(model, data, seed)
-            found = train(model, data, settings, deadline_seconds=self.max_seconds)
+            curve = _Curve(watch or Watch(), self.metrics[:2], settings, data)
+            if curve.watch.checkpoint is not None:
+                for row in saved_history(curve.watch.checkpoint):
+                    curve.recall(row["epoch"], row["val_loss"])
+            before = len(curve.values)
+            checkpoint = curve.watch.checkpoint
+            found = train(
+                model, data, settings, curve.report, checkpoint_directory=checkpoint, deadline_seconds=self.max_seconds
+            )
         finally:
             keras.backend.clear_session()  # Keras keeps a global graph for every model it built
         if found.stopped:
             raise Infeasible(f"trained {len(found.history)} of {settings.epochs} epochs: {found.stopped}")
         trained = functools.partial(Measurement, device=_training_device(), runtime=_conditions(settings, data))
-        last, best, train_seconds, outside = self.metrics
-        measured = {
-            last: trained(found.last_val_loss),
-            best: trained(found.best_val_loss),
-            train_seconds: trained(found.total_seconds, "s"),
-        }
-        in_steps = found.step_seconds * settings.epochs * math.ceil(len(data.train_x) / settings.batch_size)
+        train_seconds, outside = self.metrics[2:]
+        measured = curve.measurements(settings.epochs) | {train_seconds: trained(found.total_seconds, "s")}
+        in_steps = found.step_seconds * (settings.epochs - before) * math.ceil(len(data.train_x) / settings.batch_size)
         if not math.isnan(in_steps):  # a single step is all tracing: how long it takes by itself is then unknown
             measured[outside] = trained(max(0.0, time.monotonic() - started - in_steps), "s")
         return measured
@@ -177,6 +197,39 @@ class ProxyTraining(Evaluator):
         source = self._source if isinstance(self._source, str) else self._spool.name
         kept = {key: value for key, value in self.__dict__.items() if key not in ("_dataset", "_cheaper", "_spool")}
         return kept | {"_source": source}
+
+
+class _Curve:
+    """The learning curve of one training, passed on to whoever watches.
+
+    Args:
+        watch: who watches.
+        metrics: names of the loss of the last and of the best epoch.
+        settings, data: what the training is.
+    """
+
+    def __init__(self, watch: Watch, metrics: tuple[str, ...], settings: TrainSettings, data: Dataset):
+        self.watch, self.values = watch, list[float]()
+        self._metrics, self._settings, self._data = metrics, settings, data
+
+    def recall(self, epoch: int, val_loss: float) -> None:
+        """An epoch that was trained before."""
+        self.values.append(val_loss)
+        self.watch.recall(epoch, self.measurements(epoch))
+
+    def report(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """An epoch that was trained now. Raises `Stopped`, except after the last: then there is nothing left to save."""
+        if epoch == self._settings.epochs:
+            self.recall(epoch, logs["val_loss"])
+            return
+        self.values.append(logs["val_loss"])
+        self.watch.report(epoch, self.measurements(epoch))
+
+    def measurements(self, epochs: int) -> dict[str, Measurement]:
+        """What is known after so many epochs."""
+        conditions = _conditions(dataclasses.replace(self._settings, epochs=epochs), self._data)
+        trained = functools.partial(Measurement, device=_training_device(), runtime=conditions)
+        return {name: trained(v) for name, v in zip(self._metrics, (self.values[-1], min(self.values)), strict=True)}
 
 
 def at_resolution(model: Any, data: Dataset, seed: int) -> Any:
@@ -221,7 +274,7 @@ def _training_device() -> str:
     return device.cpu_name()
 
 
-def _conditions(settings: Any, data: Dataset) -> str:
+def _conditions(settings: TrainSettings, data: Dataset) -> str:
     """`Keras 3.15.1 (tensorflow), 2 epochs of 477 examples, 80x80, batch 16`."""
     import keras
 

@@ -11,7 +11,7 @@
     layers                          what networks are written with
     Operation                       base class of your own layers
     Study                           search a space: controller, evaluators, objectives, constraints
-    minimize, maximize              objectives
+    minimize, maximize, reward      objectives
     at_most, at_least               constraints
     errors                          the one family of errors
 
@@ -29,8 +29,8 @@ from nas.language.defining import as_space, family, load_space, space
 from nas.language.mirror import decoder, encoder
 from nas.language.operation import KerasCall, OpCost, Operation
 from nas.language.space import SearchSpace
-from nas.study.interfaces import Controller, Evaluator, Fidelity
-from nas.study.objective import Constraint, Objective, at_least, at_most, maximize, minimize
+from nas.study.interfaces import Controller, Evaluator, Fidelity, GradualEvaluator, Proposal
+from nas.study.objective import Constraint, Objective, at_least, at_most, maximize, minimize, reward
 from nas.study.study import Study
 from nas.study.trial import Measurement, Trial
 
@@ -42,12 +42,14 @@ __all__ = [
     "Controller",
     "Evaluator",
     "Fidelity",
+    "GradualEvaluator",
     "Infeasible",
     "KerasCall",
     "Measurement",
     "Objective",
     "OpCost",
     "Operation",
+    "Proposal",
     "SearchSpace",
     "Study",
     "Trial",
@@ -75,6 +77,7 @@ __all__ = [
     "real",
     "repeat",
     "require",
+    "reward",
     "space",
     "tied",
 ]

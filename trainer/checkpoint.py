@@ -101,6 +101,15 @@ class Checkpoint:
             )
 
 
+def saved_history(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The epochs that a checkpoint in the directory has behind it, without its weights; none where there is no (whole) file."""
+    try:
+        with np.load(Path(directory) / FILE, allow_pickle=False) as saved:
+            return json.loads(str(saved["meta"]))["history"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return []
+
+
 def read_variables(variables: Sequence[Any]) -> Arrays:
     """The values of Keras variables, as copies."""
     import keras

@@ -24,6 +24,8 @@ class TrainSettings:
         beta_1: Adam's decay of the first moment; the book's .5.
         schedule: "constant" as in the book, or "cosine": the rate falls to 0 over the whole training (Loshchilov and Hutter
             2017, eq. 5, without restarts), which makes the last epoch's figure less of a draw.
+        horizon: epochs that the schedule is laid out for; None: `epochs`. With a larger one this is the beginning of a longer
+            training, which a later call can continue from a checkpoint.
         flip: mirror half of the examples of each pass left to right, inputs and targets alike, for images whose sides are equal
             to the task.
         seed: of the order of examples. Initial weights and dropout follow the seed the network was built with.
@@ -37,15 +39,19 @@ class TrainSettings:
     loss: str = "mse"
     beta_1: float = 0.5
     schedule: str = "constant"
+    horizon: int | None = None
     flip: bool = False
     seed: int = 0
     strategy: str = "single"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps_per_epoch", "batch_size"):
+        for name in ("epochs", "steps_per_epoch", "batch_size", "horizon"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise UserError(f"{value!r}", path=name, received=value, expected="a whole number, at least 1")
+        if self.horizon is not None and self.horizon < self.epochs:
+            expected = f"at least the epochs, {self.epochs}"
+            raise UserError(f"{self.horizon!r}", path="horizon", received=self.horizon, expected=expected)
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise UserError(f"{self.seed!r}", path="seed", received=self.seed, expected="a whole number from 0 to 2**32 - 1")
         if not (isinstance(self.learning_rate, int | float) and 0 < self.learning_rate < math.inf):

@@ -102,7 +102,8 @@ def train(
         on_epoch: called after each epoch with its number from 1 and `loss`, `val_loss`, `seconds`; what it raises ends
             training.
         restore_best: leave the weights of the best epoch in the network, not the last epoch's.
-        checkpoint_directory: keeps the state after each epoch here; a later call with the same arguments goes on from it.
+        checkpoint_directory: keeps the state after each epoch here; a later call with the same arguments goes on from it, also
+            one with more epochs where both have the same horizon.
         deadline_seconds: no epoch is begun that would end after so many seconds; the first always runs.
 
     Raises:
@@ -118,7 +119,7 @@ def train(
     best: Arrays | None = None
     checkpoint = None
     with _scope(model):
-        _compile(model, settings, settings.epochs * steps)
+        _compile(model, settings, (settings.horizon or settings.epochs) * steps)
         if checkpoint_directory is not None:
             checkpoint = Checkpoint(checkpoint_directory, _identity(model, dataset, settings, restore_best))
             rows, best = checkpoint.restore(model)
@@ -254,8 +255,9 @@ def _compile(model: Any, settings: TrainSettings, steps: int) -> None:
 
 
 def _identity(model: Any, dataset: Dataset, settings: TrainSettings, restore_best: bool) -> dict[str, Any]:
-    settings_that_matter = {k: v for k, v in dataclasses.asdict(settings).items() if k != "strategy"}
+    settings_that_matter = {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("strategy", "horizon")}
     return settings_that_matter | {
+        "epochs": settings.horizon or settings.epochs,
         "restore_best": restore_best,
         "data": [dataset.name, len(dataset.train_x), *dataset.input_shape, *dataset.output_shape],
         "network": _network_digest(model),

@@ -23,6 +23,7 @@ import evaluators
 import nas
 from nas.errors import StudyError
 from nas.study.report.facts import quantity
+from nas.study.results import ranked
 from nas.study.store import Store
 from nas.study.trial import Measurement
 from trainer import baselines, tuning
@@ -64,7 +65,7 @@ class Finish:
                 path=str(self._job.directory),
                 hint="Run with more trials, or a wider --at-most; `nas top` and the report show how far each was",
             )
-        best = sorted(completed, key=lambda t: t.value("val_mse"))[:RETIMED]
+        best = ranked(completed, study.objectives[0])[:RETIMED]
         compared = [study.architecture(t) for t in best] + list(self._job.space.baselines.values())
         again = self._time_again(compared, f"best-of-{len(study.trials)}")
         bounds = dict(self._job.known["limits"])

@@ -40,6 +40,8 @@ class JobSettings:
         space, data, controller: names as on the command line.
         trials, workers, seed: of the search.
         controller_settings: what the controller takes beside its seed.
+        start_from: "baselines", whose trials come first, or "".
+        warm_start: the directory of an earlier study, or "".
         limits: metric -> bound or the name of a baseline that sets it.
         proxy_epochs, proxy_batch_size: how a trial is trained.
         proxy_resolution: factor on the images' height and width in a trial, for spaces whose networks take any size.
@@ -60,6 +62,8 @@ class JobSettings:
     proxy_resolution: float = 0.6
     proxy_batch_size: int = 16
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    start_from: str = ""
+    warm_start: str = ""
     full: bool = False
     tune_trials: int = 4
     tune_epochs: int = 2
@@ -72,8 +76,12 @@ class JobSettings:
     def commands(self, directory: str) -> str:
         """Shell commands that do the same again."""
         limits = "".join(f" --at-most {metric}={bound}" for metric, bound in self.limits.items())
+        over = self.controller_settings.get("over", {}).get("name")
+        start = f" --over {over}" if over else ""
+        start += f" --start-from {self.start_from}" if self.start_from else ""
+        start += f" --warm-start {self.warm_start}" if self.warm_start else ""
         return (
-            f"nas search {self.space} --data {self.data} --controller {self.controller} --trials {self.trials}"
+            f"nas search {self.space} --data {self.data} --controller {self.controller}{start} --trials {self.trials}"
             f" --workers {self.workers} --seed {self.seed}{limits}{' --full' if self.full else ''} --out {directory}\n"
             f"nas top {directory}\nnas report {directory}"
         )
@@ -105,6 +113,10 @@ class Job:
         self.data = load_data(settings.data)
         self.data.check_fits(self.space.input_shape, self.space.output_shape)
         self._check_arithmetic_limits()
+        if settings.start_from and (settings.start_from != "baselines" or not self.space.baselines):
+            hint = "" if self.space.baselines else f"{settings.space} has no baselines: leave it out"
+            problem = f"{settings.start_from!r} does not do"
+            raise UserError(problem, path="--start-from", received=settings.start_from, expected="baselines", hint=hint)
         self.known = self._stored_notes()
         suited = self.known.pop(
             "controller_settings", settings.controller_settings
@@ -137,7 +149,7 @@ class Job:
         if "limits" not in self.known:
             self.known = self._look_around()
         limits = [nas.at_most(metric, bound) for metric, bound in self.known["limits"].items()]
-        return nas.Study(
+        study = nas.Study(
             self.space,
             self.controller,
             [evaluators.Cost(), evaluators.Latency(), self._proxy()],
@@ -147,6 +159,16 @@ class Job:
             seed=self.settings.seed,
             notes={"job": self.settings.to_json(), **self.known},
         )
+        if not study.trials:  # of a study that has begun they are in the journal
+            self._warm_start(study)
+        return study
+
+    def _warm_start(self, study: nas.Study) -> None:
+        if self.settings.start_from:
+            study.warm_start(list(self.space.baselines.values()))
+        if self.settings.warm_start:
+            study.warm_start(self.settings.warm_start)
+            self.console.print(f"[bold]Warm start[/bold]: {study.transfers[-1]}", soft_wrap=True)
 
     # -- before the search -----------------------------------------------------------------------------------------------
 
@@ -269,7 +291,9 @@ class Job:
         mine, theirs = self.settings.to_json(), notes.pop("job", None)
         if theirs is None:
             return {}
-        fixed = ("space", "data", "controller", "seed", "limits", "proxy_epochs", "proxy_resolution", "proxy_batch_size")
+        fixed = ["space", "data", "controller", "seed", "limits", "start_from", "warm_start"]
+        fixed += ["proxy_epochs", "proxy_resolution", "proxy_batch_size"]
+        theirs = JobSettings.from_json(theirs).to_json()
         different = [k for k in fixed if mine[k] != theirs.get(k)]
         if different:
             told = "; ".join(f"{k} was {theirs.get(k)!r}, is now {mine[k]!r}" for k in different)

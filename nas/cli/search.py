@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.common import AtMostOption, DirectoryArgument, SeedOption, SpaceArgument, console, read_limits, say_interrupted
-from nas.errors import StudyError
+from nas.errors import StudyError, UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,18 @@ def search(
     data: Annotated[
         str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")
     ] = "photos",
-    controller: Annotated[str, typer.Option("--controller", help="random, evolution or reinforce.")] = "evolution",
+    controller: Annotated[
+        str,
+        typer.Option(
+            "--controller",
+            help="random, evolution, reinforce, optuna-tpe, ...; around one of them, with most trainings cut short: asha, "
+            "hyperband, successive-halving, median-stopping.",
+        ),
+    ] = "evolution",
+    over: Annotated[
+        str | None,
+        typer.Option("--over", metavar="NAME", help="The controller inside asha, hyperband, ...; evolution by default."),
+    ] = None,
     trials: Annotated[int, typer.Option("--trials", help="Finished trials in all, those of earlier runs included.")] = 24,
     workers: Annotated[int, typer.Option("--workers", help="Trials evaluated at a time.")] = 2,
     at_most: AtMostOption = None,
@@ -32,6 +43,13 @@ def search(
         float,
         typer.Option("--resolution", help="Factor on image size in proxy training, where the space's networks take any size."),
     ] = 0.6,
+    start_from: Annotated[
+        str, typer.Option("--start-from", metavar="baselines", help="Try the space's published networks first.")
+    ] = "",
+    warm_start: Annotated[
+        str,
+        typer.Option("--warm-start", metavar="DIR", help="Begin with what an earlier study found, of this space or another."),
+    ] = "",
     full: Annotated[bool, typer.Option("--full", help="Then tune, train fully and export the winner.")] = False,
     tune_trials: Annotated[int, typer.Option("--tune-trials", min=1, help="With --full: tuning trials.")] = 4,
     tune_epochs: Annotated[int, typer.Option("--tune-epochs", min=1, help="With --full: epochs of a tuning trial.")] = 2,
@@ -53,7 +71,9 @@ def search(
         workers=workers,
         seed=seed,
         limits=read_limits(at_most),
-        controller_settings=_suited(controller, trials),
+        controller_settings=_suited(controller, over, trials, epochs),
+        start_from=start_from,
+        warm_start=warm_start,
         proxy_epochs=epochs,
         proxy_resolution=resolution,
         full=full,
@@ -64,10 +84,36 @@ def search(
     _run(settings, out)
 
 
-def _suited(controller: str, trials: int) -> dict[str, Any]:
+def _suited(controller: str, over: str | None, trials: int, epochs: int) -> dict[str, Any]:
+    """Settings of a controller that fit a search of so many trials, each of so many epochs at most."""
+    from controllers.fidelity import LAYERS
+
+    if controller not in LAYERS:
+        if over is not None:
+            expected = f"--controller {', '.join(LAYERS)}"
+            raise UserError(f"{controller} is around no other controller", path="--over", received=over, expected=expected)
+        return _evolution(trials) if controller == "evolution" else {}
+    inside = over or "evolution"
+    settings: dict[str, Any] = {"over": {"name": inside, **(_evolution(trials) if inside == "evolution" else {})}}
+    return settings | ({} if controller == "median-stopping" else {"epochs": _rungs(controller, epochs)})
+
+
+def _evolution(trials: int) -> dict[str, Any]:
     """Evolution starts from as many random architectures as its population holds: a third of a short search, not most of it."""
     population = max(4, min(20, trials // 3))
-    return {"population": population, "sample": min(10, population)} if controller == "evolution" else {}
+    return {"population": population, "sample": min(10, population)}
+
+
+def _rungs(controller: str, epochs: int) -> list[int]:
+    """The epochs of a trial and a third of them, again and again: 9 is judged at 1, 3 and 9."""
+    if epochs < 2:
+        raise UserError(
+            f"{controller} needs more than one epoch", path="--epochs", received=epochs, expected="2 or more, such as 9"
+        )
+    rungs = [epochs]
+    while rungs[0] // 3:
+        rungs.insert(0, rungs[0] // 3)
+    return rungs if len(rungs) > 1 else [1, epochs]
 
 
 def resume(

@@ -42,7 +42,8 @@ def status(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
     out.print(", ".join([*facts["objectives"], *facts["constraints"]]))
     out.print("trials: " + (", ".join(f"{n} {state}" for state, n in facts["trials"].items()) or "none"))
     if best:
-        out.print(f"best: trial {best.id}, {view.objectives[0].metric} {best.value(view.objectives[0].metric):.5g}")
+        objective = view.objectives[0]
+        out.print(f"best: trial {best.id}, {objective.metric} {objective.value_of(best):.5g}")
     for name, state in facts["stages"].items():
         out.print(f"{name}: {state}")
 
@@ -55,21 +56,21 @@ def top(
 ) -> None:
     """Lists the best trials."""
     import nas
+    from nas.study.results import ranked, table_columns
 
     view = nas.Study.open(directory)
     objective = view.objectives[0]
-    completed = [t for t in view.trials if t.state == "completed"]
-    ranked = view.pareto_front() if pareto else sorted(completed, key=lambda t: -objective.score(t.value(objective.metric)))
+    shown = (view.pareto_front() if pareto else ranked(view.trials, objective))[:n]
     if as_json:
-        print_json([_facts(t) for t in ranked[:n]])
+        print_json([_facts(t) for t in shown])
         return
     from rich.table import Table
 
-    metrics = list(dict.fromkeys([o.metric for o in view.objectives] + [c.metric for c in view.constraints]))
-    table = Table("trial", *metrics, "fingerprint", box=None)
-    for trial in ranked[:n]:
-        table.add_row(str(trial.id), *(f"{trial.value(m):.5g}" for m in metrics), trial.fingerprint[:12])
-    console().print(table if ranked else "no completed trial yet")
+    columns = table_columns(view.objectives, view.constraints, view.trials)
+    table = Table("trial", *columns, "fingerprint", box=None)
+    for trial in shown:
+        table.add_row(str(trial.id), *(f"{value_of(trial):.5g}" for value_of in columns.values()), trial.fingerprint[:12])
+    console().print(table if shown else "no completed trial yet")
 
 
 def report(directory: DirectoryArgument) -> None:
@@ -125,4 +126,5 @@ def _facts(trial: Any) -> dict[str, Any]:
         "decisions": dict(trial.decisions),
         "measurements": {name: m.to_json() for name, m in trial.measurements.items()},
         "reason": trial.reason,
+        "fidelity": trial.fidelity.to_json(),
     }

@@ -21,19 +21,29 @@ from nas.errors import StudyError
 from nas.study.directory import StudyLock, check_location
 
 NAME = "study.db"
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = 0x45535041  # "ESPA": tells a study from any other SQLite file
 GROUP_S = 0.05  # commits closer than this share one sync; a sync costs 1-10 ms
 
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+TRIALS = """
 CREATE TABLE trials (
-    id INTEGER PRIMARY KEY, decisions TEXT NOT NULL, fingerprint TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
-    measurements TEXT NOT NULL, seed INTEGER NOT NULL, reason TEXT NOT NULL, started REAL, finished REAL, worker TEXT NOT NULL);
+    id INTEGER PRIMARY KEY, decisions TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL,
+    measurements TEXT NOT NULL, seed INTEGER NOT NULL, reason TEXT NOT NULL, started REAL, finished REAL, worker TEXT NOT NULL,
+    fidelity TEXT NOT NULL DEFAULT '{}', parent INTEGER, curve TEXT NOT NULL DEFAULT '[]', UNIQUE (fingerprint, fidelity));
+"""
+SCHEMA = f"""{TRIALS}
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE journal (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, payload TEXT NOT NULL);
 CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, state TEXT NOT NULL);
 CREATE TABLE stages (name TEXT PRIMARY KEY, state TEXT NOT NULL, payload TEXT NOT NULL);
 """
+FROM_FORMAT_1 = f"""ALTER TABLE trials RENAME TO old;
+{TRIALS}
+INSERT INTO trials (id, decisions, fingerprint, state, measurements, seed, reason, started, finished, worker) SELECT * FROM old;
+DROP TABLE old;
+PRAGMA user_version = {FORMAT};
+"""
+"""Format 1 knew one trial for each fingerprint, and no fidelities. Readers take it as it is, a writer brings it up to date."""
 
 
 class Database:
@@ -77,6 +87,9 @@ class Database:
                 self._connection = _connect(directory / NAME)
             self._check_format()
             self._use_write_ahead_log()
+            if self.rows("PRAGMA user_version")[0][0] == 1:
+                self._run(FROM_FORMAT_1)
+                self.commit()
         except BaseException:
             self._lock.release()
             raise
@@ -151,7 +164,7 @@ class Database:
         if self.rows("PRAGMA application_id")[0][0] != APPLICATION_ID:
             raise StudyError("study.db was not made by Espalier", path=str(self.directory), hint="Choose another directory")
         found = self.rows("PRAGMA user_version")[0][0]
-        if found != FORMAT:
+        if found not in (1, FORMAT):
             raise StudyError(
                 f"study.db has format {found}",
                 path=str(self.directory),
@@ -181,10 +194,14 @@ class Database:
             os.close(handle)
 
     def _make_tables(self, fill: list[tuple[str, tuple]]) -> None:
-        statements = [*SCHEMA.split(";\n"), f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {FORMAT}"]
-        for sql, args in [*((statement, ()) for statement in statements), *fill]:
+        self._run(f"{SCHEMA}PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {FORMAT};\n")
+        for sql, args in fill:
             self.write(sql, args)
         self.commit()
+
+    def _run(self, script: str) -> None:
+        for statement in script.split(";\n"):
+            self.write(statement)
 
 
 def exists(directory: str | os.PathLike[str]) -> bool:

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import Infeasible, StudyError, UserError
-from nas.study.interfaces import Evaluator, Fidelity
+from nas.study.interfaces import Evaluator, Fidelity, GradualEvaluator
 from nas.study.objective import Constraint, Objective
 from nas.study.trial import Measurement, State
+from nas.study.watch import Assignment, Stopped, Watch
 
 if TYPE_CHECKING:
     from nas.language.architecture import Architecture
@@ -27,11 +28,12 @@ REASON_CHARS = 10_000  # a TensorFlow traceback can be a hundred times longer; i
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What became of a trial: `completed`, `infeasible` or `failed`, with what was measured on the way and why."""
+    """What became of a trial: `completed`, `infeasible`, `failed` or `stopped`, with what was measured on the way and why."""
 
     state: State
     measurements: Mapping[str, Measurement]
     reason: str = ""
+    curve: tuple[tuple[int, float], ...] = ()
 
 
 class FunctionEvaluator(Evaluator):
@@ -118,13 +120,14 @@ class EvaluatorChain:
             self._require(owner)
 
     def _require(self, known: Mapping[str, Any]) -> None:
-        wishes: list[Objective | Constraint] = [*self.objectives, *self.constraints]
-        for wanted in wishes:
-            if wanted.metric not in known:
+        wishes = [(str(objective), metric) for objective in self.objectives for metric in objective.metrics]
+        wishes += [(str(constraint), constraint.metric) for constraint in self.constraints]
+        for wish, metric in wishes:
+            if metric not in known:
                 raise StudyError(
-                    f"no evaluator measures {wanted.metric!r}",
-                    path=str(wanted),
-                    received=wanted.metric,
+                    f"no evaluator measures {metric!r}",
+                    path=wish,
+                    received=metric,
                     expected=f"one of {', '.join(sorted(known)) or 'nothing'}",
                     hint="Add the evaluator that measures it, or name another metric",
                 )
@@ -134,6 +137,11 @@ class EvaluatorChain:
         """Whether one of them must run in a worker process."""
         return any(e.isolated for e in self.evaluators)
 
+    @property
+    def is_gradual(self) -> bool:
+        """Whether one of them trains epoch by epoch."""
+        return any(isinstance(e, GradualEvaluator) for e in self.evaluators)
+
     def expected_s(self, evaluator: Evaluator) -> float:
         """Seconds the evaluator will take, as a running mean of what it took before; infinite before its first answer."""
         return self._seen_s.get(evaluator.name, math.inf)
@@ -141,47 +149,60 @@ class EvaluatorChain:
     def evaluate(
         self,
         architecture: Architecture,
-        fidelity: Fidelity = Fidelity(),
-        seed: int = 0,
+        assignment: Assignment = Assignment(),
         before: Callable[[Evaluator], None] | None = None,
     ) -> Verdict:
         """Asks one evaluator after the other.
 
         Args:
             architecture: what is judged.
-            fidelity: how thoroughly.
-            seed: of everything random in it.
+            assignment: how.
             before: called ahead of each evaluator.
 
         Raises:
             UserError: a mistake of configuration, which every trial would repeat: the study stops.
         """
         found: dict[str, Measurement] = {}
+        curve: tuple[tuple[int, float], ...] = ()
         for evaluator in self.evaluators:
             if before is not None:
                 before(evaluator)
+            watch = Watch(self.objectives[0], assignment, found)
             started = time.perf_counter()
             try:
-                found |= as_measurements(evaluator.evaluate(architecture, fidelity, seed=seed), evaluator.name)
+                found |= as_measurements(_ask(evaluator, architecture, assignment, watch), evaluator.name)
             except UserError:
                 raise
+            except Stopped as stop:
+                return Verdict("stopped", found | watch.last, str(stop), watch.curve)
             except Infeasible as refusal:
-                return Verdict("infeasible", found, str(refusal) or f"{evaluator.name} refused it")
+                return Verdict("infeasible", found, str(refusal) or f"{evaluator.name} refused it", curve)
             except (Exception, SystemExit) as error:  # the search goes on; the trial keeps the traceback
                 frames = error.__traceback__.tb_next if error.__traceback__ else None
-                return Verdict("failed", found, "".join(traceback.format_exception(type(error), error, frames))[-REASON_CHARS:])
+                reason = "".join(traceback.format_exception(type(error), error, frames))[-REASON_CHARS:]
+                return Verdict("failed", found, reason, curve)
             finally:
                 took = time.perf_counter() - started
                 self._seen_s[evaluator.name] = 0.8 * self._seen_s.get(evaluator.name, took) + 0.2 * took
+            curve = watch.curve or curve
             known = [(c, found[c.metric].value) for c in self.constraints if c.metric in found]
             broken = [_broken(constraint, value) for constraint, value in known if constraint.violation(value)]
             if broken:
-                return Verdict("infeasible", found, "; ".join(broken))
+                return Verdict("infeasible", found, "; ".join(broken), curve)
         self._require(found)
         for objective in self.objectives:
-            if not math.isfinite(found[objective.metric].value):
-                return Verdict("infeasible", found, f"{objective.metric} is {found[objective.metric].value}")
-        return Verdict("completed", found)
+            value = objective.value_in(found)
+            if not math.isfinite(value):
+                return Verdict("infeasible", found, f"{objective.metric} is {value}", curve)
+        return Verdict("completed", found, curve=curve)
+
+
+def _ask(evaluator: Evaluator, architecture: Architecture, assignment: Assignment, watch: Watch) -> Any:
+    if evaluator.constant and evaluator.metrics and set(evaluator.metrics) <= assignment.found.keys():
+        return {metric: assignment.found[metric] for metric in evaluator.metrics}
+    if isinstance(evaluator, GradualEvaluator):
+        return evaluator.evaluate(architecture, assignment.fidelity, seed=assignment.seed, watch=watch)
+    return evaluator.evaluate(architecture, assignment.fidelity, seed=assignment.seed)
 
 
 def _broken(constraint: Constraint, value: float) -> str:

@@ -41,7 +41,7 @@ def describe_study(controller: Controller, chain: EvaluatorChain, seed: int, fid
         StudyError: what an evaluator or the controller says in `describe()` is not plain JSON.
     """
     return {
-        "objectives": [dataclasses.asdict(o) for o in chain.objectives],
+        "objectives": [o.to_json() for o in chain.objectives],
         "constraints": [dataclasses.asdict(c) for c in chain.constraints],
         "controller": {"name": type(controller).__name__, "settings": _controller_settings(controller)},
         "evaluators": [_plain(e.describe(), f"{e.name}.describe()") for e in chain.evaluators],

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas.errors import StudyError, UserError
 from nas.study.evaluation import Verdict
-from nas.study.interfaces import Controller
+from nas.study.fidelity import Fidelity
+from nas.study.interfaces import Controller, Proposal
 from nas.study.store import Event, Store, trial_from_json, trial_to_json
 from nas.study.trial import Trial
 
@@ -36,6 +37,10 @@ class Asked(NamedTuple):
     new: list[tuple[Trial, Architecture]]
     repeats: int
     waiting: int  # of the repeats, those whose trial is not finished
+
+
+Key = tuple[str, Fidelity]
+"""What there is at most one trial of: a fingerprint at a fidelity."""
 
 
 def trial_seed(study_seed: int, trial_id: int) -> int:
@@ -60,8 +65,8 @@ class Ledger:
         self._store: Store | None = None
         self._seq: int | None = None
         self._snapshot_seq = 0
-        self._ids: dict[str, int] = {}
-        self._warm: set[str] = set()
+        self._ids: dict[Key, int] = {}
+        self._warm: set[Key] = set()
 
     # -- opening -----------------------------------------------------------------------------------------------------------
 
@@ -85,7 +90,7 @@ class Ledger:
 
     def _take_up(self, store: Store) -> None:
         self.trials = {t.id: t for t in store.trials()}
-        self._ids = {t.fingerprint: t.id for t in self.trials.values()}
+        self._ids = {key_of(t): t.id for t in self.trials.values()}
         self.finished = sum(t.is_finished for t in self.trials.values())
         snapshot = store.snapshot()
         if snapshot is None:
@@ -98,7 +103,7 @@ class Ledger:
         for event in store.events(after=self._snapshot_seq):
             self._replay(event)
         for event in store.events(kind="warm"):
-            self._warm |= {t["fingerprint"] for t in event.payload}
+            self._warm |= {key_of(trial_from_json(t)) for t in event.payload}
         self._seq = store.last_seq()
         for trial in [t for t in self.trials.values() if t.state == "running"]:
             self.requeue(trial)
@@ -106,19 +111,22 @@ class Ledger:
     def _replay(self, event: Event) -> None:
         with _explained(f"it fails at step {event.seq} of the journal"):
             if event.kind == "ask":
-                self._verify(event, self.controller.ask(event.payload["n"]))
+                self._verify(event, list(map(as_proposal, self.controller.ask(event.payload["n"]))))
             elif event.kind == "tell":
                 self.controller.tell([self.trials[i] for i in event.payload])
+            elif event.kind == "given":
+                self.controller.tell([as_asked(self.trials[i]) for i in event.payload])
             else:
                 self.controller.tell([trial_from_json(t) for t in event.payload])
 
-    def _verify(self, event: Event, architectures: Sequence[Architecture]) -> None:
+    def _verify(self, event: Event, proposals: Sequence[Proposal]) -> None:
         stored = [self.trials[i] for i in event.payload["ids"]]
         # Decisions first: they are at hand, while a fingerprint costs milliseconds. A repeat can be equal with other decisions.
         new = set(event.payload["new"])
-        same = len(architectures) == len(stored) and all(
-            plain(a.decisions) == t.decisions or (t.id not in new and a.fingerprint == t.fingerprint)
-            for a, t in zip(architectures, stored, strict=True)
+        same = len(proposals) == len(stored) and all(
+            p.fidelity == t.fidelity
+            and (plain(p.decisions) == t.decisions or (t.id not in new and p.fingerprint == t.fingerprint))
+            for p, t in zip(proposals, stored, strict=True)
         )
         if not same:
             raise StudyError(
@@ -131,20 +139,19 @@ class Ledger:
     # -- steps -------------------------------------------------------------------------------------------------------------
 
     def ask(self, n: int) -> Asked:
-        """Asks the controller; new architectures become queued trials, known ones are answered from the store."""
-        architectures = self.controller.ask(n)
+        """Asks the controller; new proposals become queued trials, known ones are answered from the store."""
+        proposals = list(map(as_proposal, self.controller.ask(n)))
         ids: list[int] = []
         new: list[tuple[Trial, Architecture]] = []
         repeated: dict[int, Trial] = {}
-        known: dict[str, int] = {}
-        for architecture in architectures:
-            fingerprint = architecture.fingerprint
-            found = self._ids.get(fingerprint) or known.get(fingerprint)
+        known: dict[Key, int] = {}
+        for proposal in proposals:
+            key = key_of(proposal)
+            found = self._ids.get(key) or known.get(key)
             if found is None:
-                found = len(self.trials) + len(new) + 1
-                known[fingerprint] = found
-                seed = trial_seed(self.seed, found)
-                new.append((Trial(found, plain(architecture.decisions), fingerprint, seed=seed), architecture))
+                trial = self._new_trial(proposal, len(self.trials) + len(new) + 1)
+                found = known[key] = trial.id
+                new.append((trial, proposal.architecture))
             elif found in self.trials:
                 repeated[found] = self.trials[found]
             ids.append(found)
@@ -158,8 +165,39 @@ class Ledger:
             self._append("tell", [t.id for t in finished])
             self.controller.tell(finished)
         self._snapshot_if_due()
-        repeats = len(architectures) - len(new)
+        repeats = len(proposals) - len(new)
         return Asked(new, repeats, len(repeated) - len(finished))
+
+    def _new_trial(self, proposal: Proposal, number: int) -> Trial:
+        """Queued. Where it continues a trial at a lower fidelity it takes over its seed, so that the two are one training."""
+        what = number, plain(proposal.decisions), proposal.fingerprint
+        parents = [self.trials[self._ids[key]] for key in self._lower(proposal) if key in self._ids]
+        parents = [t for t in parents if t.state == "completed"]
+        if not parents:
+            return Trial(*what, seed=trial_seed(self.seed, number), fidelity=proposal.fidelity)
+        return Trial(*what, seed=parents[-1].seed, fidelity=proposal.fidelity, parent=parents[-1].id)
+
+    def _lower(self, proposal: Proposal) -> list[Key]:
+        """The same architecture at the fidelities that its training can continue, the lowest first."""
+        return [(proposal.fingerprint, f) for f in self.controller.fidelities if proposal.fidelity.continues(f)]
+
+    def give(self, architectures: Sequence[Architecture]) -> None:
+        """Queues architectures that the user names, at the lowest fidelity; those that there is a trial of are left out.
+
+        The controller is told that they need not be proposed, and later what came of them, as of any trial.
+        """
+        fidelity = self.controller.fidelities[0] if self.controller.fidelities else Fidelity()
+        proposals = {key_of(p): p for p in (Proposal(a, fidelity) for a in architectures)}
+        fresh = [p for key, p in proposals.items() if key not in self._ids]
+        if not fresh:
+            return
+        new = [self._new_trial(p, len(self.trials) + i) for i, p in enumerate(fresh, start=1)]
+        for trial in new:
+            self.store.add_trial(trial)
+        self._append("given", [trial.id for trial in new])
+        self.trials |= {trial.id: trial for trial in new}
+        self._ids |= {key_of(trial): trial.id for trial in new}
+        self.controller.tell(new)
 
     def start(self, trial: Trial) -> Trial:
         """The trial is being evaluated from now on."""
@@ -172,7 +210,7 @@ class Ledger:
     def finish(self, trial: Trial, verdict: Verdict, worker: str) -> Trial:
         """Writes a verdict down and tells the controller."""
         trial = dataclasses.replace(trial, state=verdict.state, measurements=dict(verdict.measurements), reason=verdict.reason)
-        trial = self._put(dataclasses.replace(trial, finished=time.time(), worker=worker))
+        trial = self._put(dataclasses.replace(trial, finished=time.time(), worker=worker, curve=verdict.curve))
         self.finished += 1
         self._append("tell", [trial.id])
         self.controller.tell([trial])
@@ -180,11 +218,11 @@ class Ledger:
         return trial
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
-        """Tells the controller finished trials of other studies, each fingerprint once however often this is said."""
-        fresh = list({t.fingerprint: t for t in trials if t.is_finished and t.fingerprint not in self._warm}.values())
+        """Tells the controller finished trials of other studies, each once however often this is said."""
+        fresh = list({key_of(t): t for t in trials if t.is_finished and key_of(t) not in self._warm}.values())
         if fresh:
             self._append("warm", [trial_to_json(t) for t in fresh])
-            self._warm |= {t.fingerprint for t in fresh}
+            self._warm |= {key_of(t) for t in fresh}
             self.controller.tell(fresh)
 
     def queued(self) -> list[Trial]:
@@ -218,6 +256,19 @@ class Ledger:
             name = f"{type(self.controller).__name__}.state()"
             raise StudyError(f"{name} is not plain JSON ({error})", path="controller") from error
         self._snapshot_seq = seq
+
+
+def key_of(what: Trial | Proposal) -> Key:
+    return what.fingerprint, what.fidelity
+
+
+def as_proposal(proposed: Architecture | Proposal) -> Proposal:
+    return proposed if isinstance(proposed, Proposal) else Proposal(proposed)
+
+
+def as_asked(trial: Trial) -> Trial:
+    """A trial as it was when it was new."""
+    return Trial(trial.id, trial.decisions, trial.fingerprint, seed=trial.seed, fidelity=trial.fidelity, parent=trial.parent)
 
 
 def plain(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from nas.errors import StudyError, UserError
+from nas.study.checkpoints import Checkpoints
 from nas.study.events import Outcome, StudyEvent, StudyProgress, TrialFinished, TrialStarted
+from nas.study.fidelity import Fidelity
 from nas.study.interrupts import Interrupts
 from nas.study.ledger import Ledger
 from nas.study.objective import Objective
 from nas.study.results import better
 from nas.study.trial import Trial
+from nas.study.watch import Assignment
 from nas.study.workers import Answer
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ class Runner(Protocol):
 
     slots: int
 
-    def submit(self, trial: Trial, architecture: Architecture | None) -> None: ...
+    def submit(self, trial: Trial, architecture: Architecture | None, assignment: Assignment) -> None: ...
     def wait(self, settle: Callable[[], None]) -> list[Answer]: ...
 
 
@@ -44,6 +47,8 @@ class Loop:
         objective: by which the best trial is told.
         interrupts: holds Ctrl-C back within a step.
         on_event: hears what happens, after it is durable.
+        fidelity: the study's, which a trial's own refines.
+        checkpoints: where trainings keep their state; None: nothing is continued.
     """
 
     def __init__(
@@ -54,9 +59,12 @@ class Loop:
         objective: Objective,
         interrupts: Interrupts,
         on_event: Callable[[StudyEvent], None] | None,
+        fidelity: Fidelity = Fidelity(),
+        checkpoints: Checkpoints | None = None,
     ):
         self._ledger, self._runner, self._wanted, self._objective = ledger, runner, wanted, objective
         self._interrupts, self._on_event = interrupts, on_event
+        self._fidelity, self._checkpoints = fidelity, checkpoints
         self._queue = deque(ledger.queued())
         self._running: dict[int, Trial] = {}
         self._unsent: list[StudyEvent] = []
@@ -123,7 +131,18 @@ class Loop:
         trial = self._ledger.start(trial)
         self._running[trial.id] = trial
         self._unsent.append(TrialStarted(trial))
-        self._runner.submit(trial, architecture)
+        self._runner.submit(trial, architecture, self._assignment(trial))
+
+    def _assignment(self, trial: Trial) -> Assignment:
+        parent = self._ledger.trials.get(trial.parent) if trial.parent is not None else None
+        return Assignment(
+            fidelity=self._fidelity.refined(trial.fidelity),
+            seed=trial.seed,
+            bars=dict(self._ledger.controller.bars()),
+            curve=parent.curve if parent is not None else (),
+            found=dict(parent.measurements) if parent is not None else {},
+            checkpoint=self._checkpoints.prepare(trial) if self._checkpoints is not None else None,
+        )
 
     def _take(self, answers: list[Answer]) -> None:
         mistakes = []
@@ -147,6 +166,8 @@ class Loop:
     def _commit(self) -> None:
         self._ledger.store.commit()
         events, self._unsent = self._unsent, []
+        if self._checkpoints is not None and any(isinstance(event, TrialFinished) for event in events):
+            self._checkpoints.sweep(self._ledger.trials)  # only now: what is committed needs no checkpoint any more
         for event in events:
             if self._on_event is not None:
                 self._on_event(event)

@@ -8,7 +8,7 @@ from typing import Any
 from nas.study.events import StudyEvent, StudyProgress, TrialFinished
 from nas.study.objective import Objective
 
-SHOWN = ("infeasible", "failed")
+SHOWN = ("infeasible", "failed", "stopped")
 
 
 class ProgressBar:
@@ -47,6 +47,6 @@ class ProgressBar:
         parts = [f"{event.running} running"] if event.running else []
         parts += [f"{self._counts[state]} {state}" for state in SHOWN if self._counts[state]]
         if event.best is not None:
-            metric = self._objective.metric
-            parts.append(f"best {metric} {event.best.value(metric):.4g} (trial {event.best.id})")
+            value = self._objective.value_of(event.best)
+            parts.append(f"best {self._objective.metric} {value:.4g} (trial {event.best.id})")
         return ", ".join(parts)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,32 @@ from nas.study.trial import Trial
 
 
 def better(best: Trial | None, trial: Trial, objective: Objective) -> Trial | None:
-    """The better of two trials; only completed ones count, the first of equals stays."""
+    """The better of two trials; only completed ones count, a higher fidelity before a lower, the first of equals stays."""
     if trial.state != "completed":
         return best
-    if best is None or objective.score(trial.value(objective.metric)) > objective.score(best.value(objective.metric)):
+    if best is None or _merit(trial, objective) > _merit(best, objective):
         return trial
     return best
+
+
+def ranked(trials: Iterable[Trial], objective: Objective) -> list[Trial]:
+    """Completed trials, the best first; of an architecture with several, the one at the highest fidelity."""
+    completed = sorted((t for t in trials if t.state == "completed"), key=lambda t: _merit(t, objective), reverse=True)
+    first: dict[str, Trial] = {}
+    for trial in completed:
+        first.setdefault(trial.fingerprint, trial)
+    return list(first.values())
+
+
+def comparable(trials: Iterable[Trial]) -> list[Trial]:
+    """Completed trials at the highest fidelity at which there are any: those at lower ones say less, and something else."""
+    completed = [t for t in trials if t.state == "completed"]
+    highest = max((t.fidelity.thoroughness for t in completed), default=())
+    return [t for t in completed if t.fidelity.thoroughness == highest]
+
+
+def _merit(trial: Trial, objective: Objective) -> tuple[tuple[float, ...], float]:
+    return trial.fidelity.thoroughness, objective.score(objective.value_of(trial))
 
 
 def best_trial(trials: Iterable[Trial], objective: Objective) -> Trial | None:
@@ -36,12 +58,13 @@ def best_trial(trials: Iterable[Trial], objective: Objective) -> Trial | None:
 def pareto_front(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[Trial]:
     """Completed trials that no other beats in all objectives at once, the best by the first objective first.
 
-    A trial is dominated if another is at least as good everywhere and better somewhere; of equal ones the first stays.
+    Trials at lower fidelities than the highest are left out. A trial is dominated if another is at least as good everywhere and
+    better somewhere; of equal ones the first stays.
     """
-    completed = [t for t in trials if t.state == "completed"]
+    completed = comparable(trials)
     if not completed:
         return []
-    scores = np.array([[o.score(t.value(o.metric)) for o in objectives] for t in completed])
+    scores = np.array([[o.score(o.value_of(t)) for o in objectives] for t in completed])
     # In lexicographic order (stable) whoever dominates comes first, so each needs comparing only with the front so far.
     order = np.lexsort(-scores.T[::-1])
     front: list[int] = []
@@ -49,6 +72,19 @@ def pareto_front(trials: Iterable[Trial], objectives: Sequence[Objective]) -> li
         if not front or not (scores[front] >= scores[i]).all(axis=1).any():
             front.append(int(i))
     return [completed[i] for i in front]
+
+
+def table_columns(
+    objectives: Sequence[Objective], constraints: Sequence[Constraint], trials: Sequence[Trial] = ()
+) -> dict[str, Callable[[Trial], float]]:
+    """What a table of trials shows, by name: each objective, what a reward is made of, and what constraints bound; epochs where
+    they differ from trial to trial."""
+    metrics = [metric for objective in objectives for metric in objective.metrics] + [c.metric for c in constraints]
+    columns: dict[str, Callable[[Trial], float]] = {objective.metric: objective.value_of for objective in objectives}
+    columns |= {m: functools.partial(Trial.value, metric=m) for m in metrics if m not in columns}
+    if any(trial.fidelity.epochs is not None for trial in trials):
+        columns["epochs"] = lambda trial: math.nan if trial.fidelity.epochs is None else trial.fidelity.epochs
+    return columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +130,7 @@ class StudyView:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        return tuple(Objective(**o) for o in self.settings["objectives"])
+        return tuple(Objective.from_json(o) for o in self.settings["objectives"])
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

@@ -5,7 +5,7 @@ every trial; what a crash takes is the tail that was never committed, and the jo
 (see `nas.study.ledger`).
 
     meta       space, settings, notes: key -> JSON
-    trials     one row per architecture; the fingerprint is unique
+    trials     one row per architecture and fidelity; the fingerprint with the fidelity is unique
     journal    what the controller was asked and told, in order
     snapshots  the controller's state after a journal entry (the latest only)
     stages     results of what follows the search (tuning, full training, export): name -> state, JSON
@@ -16,11 +16,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.study.database import Database
+from nas.study.fidelity import Fidelity
 from nas.study.trial import Measurement, Trial
 
 
@@ -45,7 +46,8 @@ class Event:
 
     Attributes:
         seq: its number, from 1 without gaps.
-        kind: `ask` {n, ids, new}: what was proposed, of that new; `tell` [ids]; `warm` [trials of other studies].
+        kind: `ask` {n, ids, new}: what was proposed, of that new; `tell` [ids]; `warm` [trials of other studies];
+            `given` [ids]: trials that the user named.
         payload: plain JSON.
     """
 
@@ -106,14 +108,13 @@ class Store:
         return [self._trial(row) for row in self._database.rows("SELECT * FROM trials ORDER BY id")]
 
     def add_trial(self, trial: Trial) -> None:
-        self._database.write("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", trial_row(trial))
+        self._database.write(f"INSERT INTO trials VALUES ({', '.join('?' * 13)})", trial_row(trial))
 
     def update_trial(self, trial: Trial) -> None:
-        """Replaces what changes on a trial's way: state, measurements, reason, times, worker."""
-        self._database.write(
-            "UPDATE trials SET state = ?, measurements = ?, reason = ?, started = ?, finished = ?, worker = ? WHERE id = ?",
-            (trial.state, _measurements(trial), trial.reason, trial.started, trial.finished, trial.worker, trial.id),
-        )
+        """Replaces what changes on a trial's way: state, measurements, reason, times, worker, curve."""
+        changing = ("state", "measurements", "reason", "started", "finished", "worker", "curve")
+        values = (trial.state, _measurements(trial), trial.reason, trial.started, trial.finished, trial.worker, _curve(trial))
+        self._database.write(f"UPDATE trials SET {' = ?, '.join(changing)} = ? WHERE id = ?", (*values, trial.id))
 
     # -- the controller's memory -------------------------------------------------------------------------------------------
 
@@ -185,8 +186,11 @@ class Store:
 
     def _trial(self, row: tuple) -> Trial:
         try:
-            measurements = {k: Measurement.from_json(v) for k, v in json.loads(row[4]).items()}
-            return Trial(row[0], json.loads(row[1]), row[2], row[3], measurements, *row[5:])
+            id, decisions, fingerprint, state, measurements, seed, reason, started, finished, worker, *later = row
+            fidelity, parent, curve = later or ("{}", None, "[]")  # format 1 knew none of them
+            found = {k: Measurement.from_json(v) for k, v in json.loads(measurements).items()}
+            what = (id, json.loads(decisions), fingerprint, state, found, seed, reason, started, finished, worker)
+            return Trial(*what, Fidelity.from_json(json.loads(fidelity)), parent, _read_curve(json.loads(curve)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._database.damaged(f"trial {row[0]}", error) from error
 
@@ -194,17 +198,30 @@ class Store:
 def trial_row(trial: Trial) -> tuple:
     """A trial as plain values, in the order of its fields."""
     what = (trial.id, json.dumps(trial.decisions), trial.fingerprint, trial.state, _measurements(trial))
-    return (*what, trial.seed, trial.reason, trial.started, trial.finished, trial.worker)
+    how = (trial.seed, trial.reason, trial.started, trial.finished, trial.worker)
+    return (*what, *how, json.dumps(trial.fidelity.to_json()), trial.parent, _curve(trial))
 
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:
     """A trial as plain JSON."""
-    return dataclasses.asdict(trial) | {"measurements": {k: m.to_json() for k, m in trial.measurements.items()}}
+    plain = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
+    measurements = {k: m.to_json() for k, m in trial.measurements.items()}
+    return plain | {"measurements": measurements, "fidelity": trial.fidelity.to_json(), "curve": [list(p) for p in trial.curve]}
 
 
 def trial_from_json(data: Mapping[str, Any]) -> Trial:
     """The trial that `trial_to_json` wrote."""
-    return Trial(**{**data, "measurements": {k: Measurement.from_json(m) for k, m in data["measurements"].items()}})
+    measurements = {k: Measurement.from_json(m) for k, m in data["measurements"].items()}
+    fidelity, curve = Fidelity.from_json(data.get("fidelity", {})), _read_curve(data.get("curve", ()))
+    return Trial(**{**data, "measurements": measurements, "fidelity": fidelity, "curve": curve})
+
+
+def _curve(trial: Trial) -> str:
+    return json.dumps([list(point) for point in trial.curve])
+
+
+def _read_curve(points: Sequence[Sequence[float]]) -> tuple[tuple[int, float], ...]:
+    return tuple((int(epoch), float(value)) for epoch, value in points)
 
 
 def _measurements(trial: Trial) -> str:

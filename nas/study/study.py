@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import StudyError, UserError
 from nas.study import identity
+from nas.study.checkpoints import Checkpoints
 from nas.study.database import exists
 from nas.study.directory import check_location
 from nas.study.evaluation import EvaluatorChain, as_evaluator
 from nas.study.events import Outcome, StudyEvent
+from nas.study.fidelity import AS_SET
 from nas.study.interfaces import Controller, Evaluator, Fidelity
 from nas.study.interrupts import Interrupts
 from nas.study.ledger import Ledger
@@ -32,6 +35,7 @@ from nas.study.objective import Constraint, Objective
 from nas.study.progress import ProgressBar
 from nas.study.results import StudyView, best_trial, pareto_front
 from nas.study.store import Store
+from nas.study.transfer import Transfer, transfer
 from nas.study.trial import Trial
 from nas.study.workers import InlineRunner, PoolRunner
 
@@ -54,6 +58,9 @@ class Study:
         seed: from which each trial's seed follows.
         fidelity: how thoroughly architectures are judged.
         notes: plain JSON kept with the study, for whoever will continue it; not compared.
+
+    Attributes:
+        transfers: what `warm_start` took over from other studies, one entry each.
 
     Raises:
         StudyError: an argument does not fit, a metric is measured by no evaluator, or the directory cannot be written or holds
@@ -95,7 +102,10 @@ class Study:
         }
         self._ledger = Ledger(controller, self.seed, keep_snapshots=self.directory is not None)
         self._in_memory: Store | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._warm: list[Trial] = []
+        self._given: list[Architecture] = []
+        self.transfers: list[Transfer] = []
         self._look()
 
     def run(
@@ -135,17 +145,18 @@ class Study:
         in_process = workers == 1 and timeout_s is None and not self._chain.isolated
         with contextlib.ExitStack() as stack:
             interrupts = stack.enter_context(Interrupts())
-            payload = None if in_process else PoolRunner.pack(self.space, self._chain, self.fidelity)
+            payload = None if in_process else PoolRunner.pack(self.space, self._chain)
             store = self._open_store()
             if self.directory is not None:
                 stack.callback(store.close)
             self._ledger.attach(store)
             self._ledger.warm_start(self._warm)
-            self._warm = []
+            self._ledger.give(self._given)
+            self._warm, self._given = [], []
             store.commit()
             runner: InlineRunner | PoolRunner
             if payload is None:
-                runner = InlineRunner(self.space, self._chain, self.fidelity, interrupts)
+                runner = InlineRunner(self.space, self._chain, interrupts)
             else:
                 logs = self.directory / "logs" if self.directory is not None else None
                 runner = PoolRunner(
@@ -160,16 +171,53 @@ class Study:
                 for listener in listeners:
                     listener(event)
 
-            return Loop(self._ledger, runner, wanted, self.objectives[0], interrupts, tell_listeners).run()
+            checkpoints = self._open_checkpoints()
+            if checkpoints is not None:
+                checkpoints.sweep(self._ledger.trials)  # of a run that was killed before it could
+            return Loop(
+                self._ledger, runner, wanted, self.objectives[0], interrupts, tell_listeners, self.fidelity, checkpoints
+            ).run()
 
-    def warm_start(self, trials: Sequence[Trial]) -> Study:
-        """Lets the controller learn from finished trials of other studies, at the start of the next run.
+    def warm_start(self, earlier: str | os.PathLike[str] | StudyView | Sequence[Trial | Architecture], best: int = 10) -> Study:
+        """Begins with what is known: results that the controller learns from, and architectures that are tried first.
 
-        They are kept in the journal and told once, however often a script that is run again says so. They are not trials of
-        this study.
+        It takes effect at the start of the next run and is kept in the journal, so it counts once however often a script that
+        is run again says so.
+
+        Args:
+            earlier: one of
+                - the directory of another study, or its `Study.open`. Its space may be another one that overlaps with this: its
+                  decisions are matched by name (`nas.study.transfer`; `study.transfers` says what came of it). Results of the
+                  same networks under the same evaluators are told, the best of the others tried first;
+                - finished trials, to be told as they are. They are not trials of this study;
+                - architectures of this space, to be tried first. They become trials of this study.
+            best: how many architectures of another study are tried first.
         """
-        self._warm.extend(trials)
+        if isinstance(earlier, str | os.PathLike | StudyView):
+            found = self._transfer(earlier if isinstance(earlier, StudyView) else StudyView.read(earlier), best)
+            self.transfers.append(found)
+            self._warm.extend(found.told)
+            self._given.extend(found.given)
+            return self
+        for one in earlier:
+            if isinstance(one, Trial):
+                self._warm.append(one)
+            else:
+                self._given.append(one)
         return self
+
+    def _transfer(self, view: StudyView, best: int) -> Transfer:
+        """What of another study holds here: its results only where it measured in the same way."""
+        mine, theirs = self._identity["settings"], view.settings
+        same = all(identity.differences(theirs.get(key), mine[key], key) == [] for key in ("evaluators", "fidelity"))
+        fidelities = list(self.controller.fidelities) or [AS_SET]
+
+        def holds(trial: Trial) -> bool:
+            measured = all(metric in trial.measurements for objective in self.objectives for metric in objective.metrics)
+            return same and trial.fidelity in fidelities and (measured or trial.state != "completed")
+
+        # Ranked by what they looked for themselves: it may have another name here.
+        return transfer(view.trials, self.space, view.objectives[0], holds, best)
 
     @property
     def trials(self) -> list[Trial]:
@@ -224,6 +272,15 @@ class Study:
         identity.check_same(self.directory, "space", store.meta("space"), self._identity["space"])
         if store.has_results():
             identity.check_same(self.directory, "study", store.meta("settings"), self._identity["settings"])
+
+    def _open_checkpoints(self) -> Checkpoints | None:
+        """Where trainings keep their state, if there is anything to continue; of a study in memory, a temporary directory."""
+        if not (self.controller.fidelities and self._chain.is_gradual):
+            return None
+        if self.directory is None and self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="espalier-study-")
+        root = self.directory / "artifacts" if self.directory is not None else Path(self._scratch.name)  # type: ignore[union-attr]
+        return Checkpoints(root, self.controller.fidelities, self.objectives[0])
 
     def _open_store(self) -> Store:
         """The store to write to, holding this study and no other."""

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from nas.study.fidelity import AS_SET, Fidelity
 from nas.study.objective import Constraint, Objective
 
 State = Literal["queued", "running", "completed", "infeasible", "failed", "stopped"]
 """queued: asked, not begun. running: claimed by a worker. completed: every evaluator answered and every constraint holds.
 infeasible: a constraint is broken or an evaluator refused, with the reason. failed: an exception, with its traceback.
-stopped: ended before its time (early stopping)."""
+stopped: ended before its time because it fell behind, with what was measured last."""
 
 FINISHED: tuple[State, ...] = ("completed", "infeasible", "failed", "stopped")
 
@@ -63,6 +64,9 @@ class Trial:
         reason: why it is infeasible, failed or stopped.
         started, finished: seconds since the epoch; None where it has not happened.
         worker: which process evaluated it.
+        fidelity: how thoroughly it is judged, beside the study's own setting. An architecture can have a trial at each.
+        parent: id of the trial at a lower fidelity whose training it continues; it then has the same seed.
+        curve: (epoch, value of the first objective), as far as an evaluator reported it.
     """
 
     id: int
@@ -75,6 +79,9 @@ class Trial:
     started: float | None = None
     finished: float | None = None
     worker: str = ""
+    fidelity: Fidelity = AS_SET
+    parent: int | None = None
+    curve: tuple[tuple[int, float], ...] = ()
 
     def value(self, metric: str) -> float:
         """The value of a metric; NaN where it was not measured."""
@@ -89,10 +96,11 @@ class Trial:
 def rank_key(trial: Trial, objective: Objective, constraints: Sequence[Constraint]) -> tuple[int, float]:
     """A sort key, larger is better: completed trials by objective, then infeasible by how little they violate, then failed.
 
-    Deb et al. 2002, constrained domination: feasible before infeasible, less violation before more.
+    Deb et al. 2002, constrained domination: feasible before infeasible, less violation before more. A stopped trial counts by
+    what it measured last: it was stopped because that is poor.
     """
-    value = trial.value(objective.metric)
-    if trial.state == "completed" and not math.isnan(value):
+    value = objective.value_of(trial)
+    if trial.state in ("completed", "stopped") and not math.isnan(value):
         return 2, objective.score(value)
     if trial.state == "infeasible":
         violations = [c.violation(trial.value(c.metric)) for c in constraints if c.metric in trial.measurements]

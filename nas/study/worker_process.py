@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import StudyError, UserError
 from nas.study.evaluation import EvaluatorChain, Verdict
-from nas.study.interfaces import Fidelity
+from nas.study.watch import Assignment
 
 if TYPE_CHECKING:
     from nas.language.architecture import Architecture
     from nas.language.space import SearchSpace
 
-_tools: tuple[SearchSpace, EvaluatorChain, Fidelity] | None = None
+_tools: tuple[SearchSpace, EvaluatorChain] | None = None
 _problem: UserError | None = None
 
 
@@ -54,19 +54,19 @@ def greet() -> int:
     return os.getpid()
 
 
-def evaluate(decisions: dict[str, Any], fingerprint: str, seed: int) -> tuple[Verdict | UserError, int]:
+def evaluate(decisions: dict[str, Any], fingerprint: str, assignment: Assignment) -> tuple[Verdict | UserError, int]:
     """One trial; also the memory this process holds afterwards, in bytes."""
-    return _judge(decisions, fingerprint, seed), resident_bytes()
+    return _judge(decisions, fingerprint, assignment), resident_bytes()
 
 
-def _judge(decisions: dict[str, Any], fingerprint: str, seed: int) -> Verdict | UserError:
+def _judge(decisions: dict[str, Any], fingerprint: str, assignment: Assignment) -> Verdict | UserError:
     """A mistake is returned, not raised, so that it crosses to the parent only if it can be pickled."""
     if _problem is not None:
         return _problem
     assert _tools is not None
-    space, chain, fidelity = _tools
+    space, chain = _tools
     try:
-        return chain.evaluate(rebuild(space, decisions, fingerprint), fidelity, seed)
+        return chain.evaluate(rebuild(space, decisions, fingerprint), assignment)
     except UserError as error:
         try:
             pickle.loads(pickle.dumps(error))  # noqa: S301 - our own object

@@ -25,9 +25,9 @@ from nas.errors import StudyError, UserError
 from nas.study import worker_process
 from nas.study.database import GROUP_S
 from nas.study.evaluation import EvaluatorChain, Verdict
-from nas.study.interfaces import Fidelity
 from nas.study.interrupts import Interrupts
 from nas.study.trial import Trial
+from nas.study.watch import Assignment
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -52,17 +52,17 @@ class InlineRunner:
 
     slots = 1
 
-    def __init__(self, space: SearchSpace, chain: EvaluatorChain, fidelity: Fidelity, interrupts: Interrupts):
-        self._space, self._chain, self._fidelity, self._interrupts = space, chain, fidelity, interrupts
-        self._work: tuple[Trial, Architecture | None] | None = None
+    def __init__(self, space: SearchSpace, chain: EvaluatorChain, interrupts: Interrupts):
+        self._space, self._chain, self._interrupts = space, chain, interrupts
+        self._work: tuple[Trial, Architecture | None, Assignment] | None = None
 
-    def submit(self, trial: Trial, architecture: Architecture | None) -> None:
-        self._work = trial, architecture
+    def submit(self, trial: Trial, architecture: Architecture | None, assignment: Assignment) -> None:
+        self._work = trial, architecture, assignment
 
     def wait(self, settle: Callable[[], None]) -> list[Answer]:
         """The answer for the submitted trial. `settle` (a commit) is called ahead of evaluators that take their time."""
         assert self._work is not None
-        (trial, architecture), self._work = self._work, None
+        (trial, architecture, assignment), self._work = self._work, None
 
         def before(evaluator) -> None:
             if self._chain.expected_s(evaluator) >= GROUP_S:
@@ -72,7 +72,7 @@ class InlineRunner:
         with self._interrupts.allowed():
             try:
                 architecture = architecture or worker_process.rebuild(self._space, trial.decisions, trial.fingerprint)
-                verdict: Verdict | UserError = self._chain.evaluate(architecture, self._fidelity, trial.seed, before)
+                verdict: Verdict | UserError = self._chain.evaluate(architecture, assignment, before)
             except UserError as error:
                 verdict = error
         return [Answer(trial, verdict, "main")]
@@ -110,7 +110,7 @@ class PoolRunner:
         self._slots = [_Slot((payload, os.getpid(), str(logs) if logs else None), tasks_per_worker) for _ in range(workers)]
 
     @staticmethod
-    def pack(space: SearchSpace, chain: EvaluatorChain, fidelity: Fidelity) -> bytes:
+    def pack(space: SearchSpace, chain: EvaluatorChain) -> bytes:
         """What each worker sets up once, as it is sent there.
 
         Raises:
@@ -129,12 +129,12 @@ class PoolRunner:
                     received=thing,
                     hint=hint,
                 ) from error
-        return pickle.dumps((space, chain, fidelity))
+        return pickle.dumps((space, chain))
 
-    def submit(self, trial: Trial, architecture: Architecture | None) -> None:
+    def submit(self, trial: Trial, architecture: Architecture | None, assignment: Assignment) -> None:
         """Begins a trial in a free slot (there must be one). The architecture is made anew from the decisions, over there."""
         slot = next(s for s in self._slots if s.trial is None)
-        slot.begin(trial, self._timeout_s)
+        slot.begin(trial, assignment, self._timeout_s)
 
     def wait(self, settle: Callable[[], None]) -> list[Answer]:
         """At least one answer, those there are by the order of trials. `settle` (a commit) is called before a longer wait."""
@@ -198,13 +198,13 @@ class _Slot:
             self.pool.join()
             self.pool = None
 
-    def begin(self, trial: Trial, timeout_s: float | None) -> None:
+    def begin(self, trial: Trial, assignment: Assignment, timeout_s: float | None) -> None:
         if self.pool is not None and not self.pool.active:  # its process died while it had nothing to do
             self.end()
         pool = self.pool or self._open()
         self.trial, self._timeout_s, self._gone_since = trial, timeout_s, 0.0
         self._tasks += 1
-        work = (trial.decisions, trial.fingerprint, trial.seed)
+        work = (trial.decisions, trial.fingerprint, assignment)
         self.future = pool.schedule(worker_process.evaluate, args=work, timeout=timeout_s)
 
     def answer(self) -> Answer | None:

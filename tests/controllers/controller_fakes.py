@@ -41,6 +41,11 @@ CONTINUOUS = nas.as_space(
     name="continuous",
 )
 
+UNTAUGHT = ("random", "grid")
+"""Controllers that do not learn from what they are told."""
+UNSEEDED = ("grid",)
+"""Controllers whose seed makes no difference in small spaces."""
+
 
 @functools.cache
 def copies():
@@ -64,6 +69,22 @@ def fixed():
         return L.Conv2D(4, 3)(image)
 
     return network
+
+
+@functools.cache
+def restricted(kind):
+    """Spaces of which not all points are allowed: "rules", "few" (listed) or "many" (counted) within a limit on parameters."""
+
+    @nas.space(input=(4, 4, 1), name=kind)
+    def network(x):
+        width, kernel = nas.tied([1, 2, 3, 4], name="width"), nas.tied([1, 3, 5], name="kernel")
+        if kind == "rules":
+            nas.require(lambda w, k: w * k <= 6, width, kernel)
+        for i in range(7):
+            x = L.Conv2D(width if i == 0 else nas.oneof([1, 2, 3, 4]), kernel, name=f"conv{i}")(x)
+        return x
+
+    return network if kind == "rules" else network.within(params=100 if kind == "few" else 400)
 
 
 def make(name, space, seed=0, objectives=None, constraints=(), **settings):

@@ -71,8 +71,16 @@ def test_among_infeasible_ones_the_least_violation_wins():
 def test_failed_trials_do_not_join():
     controller = make("evolution", LARGE)
     a, b, c = controller.ask(3)
-    controller.tell([trial(a, 1, "failed"), trial(b, 2, loss=float("nan")), trial(c, 3, "stopped", loss=0)])
+    controller.tell([trial(a, 1, "failed"), trial(b, 2, loss=float("nan")), trial(c, 3, "stopped", other=0)])
     assert members(controller) == []
+
+
+def test_stopped_trials_join_by_their_last_value():
+    controller = make("evolution", LARGE, population=3, sample=2)
+    a, b = controller.ask(2)
+    controller.tell([trial(a, 1, "stopped", loss=9), trial(b, 2, loss=8)])
+    assert members(controller) == vectors([a, b])
+    assert [distance(child.vector, b.vector) for child in controller.ask(5)] == [1] * 5
 
 
 def test_warm_start_fills_the_population():

@@ -10,6 +10,8 @@ from evaluator_fakes import SMALLEST, FixedSize, tiny_data
 import nas
 from evaluators import ProxyTraining
 from nas.errors import DataError, Infeasible, UserError
+from nas.study.watch import Assignment, Stopped, Watch
+from trainer.checkpoint import saved_history
 from trainer.data import from_arrays
 
 
@@ -142,3 +144,51 @@ def test_settings_are_plain_json(data):
         "loss": "mae",
         "schedule": "constant",
     }
+
+
+# -- several fidelities --------------------------------------------------------------------------------------------------
+
+
+def at(epochs, horizon=3):
+    return nas.Fidelity(epochs=epochs, horizon=horizon)
+
+
+def watch(directory=None, bars=None):
+    return Watch(nas.minimize("val_mse"), Assignment(bars=bars or {}, checkpoint=directory))
+
+
+def test_a_continued_training_ends_at_the_same_numbers_as_one_without_a_pause(data, tmp_path):
+    evaluator = ProxyTraining(data, batch_size=4, schedule="cosine")
+    whole_watch, first, second = watch(), watch(tmp_path), watch(tmp_path)
+    whole = evaluator.evaluate(SMALLEST, at(3), seed=1, watch=whole_watch)
+    short = evaluator.evaluate(SMALLEST, at(1), seed=1, watch=first)
+    assert len(saved_history(tmp_path)) == 1
+    further = evaluator.evaluate(SMALLEST, at(3), seed=1, watch=second)
+    for metric in ("val_mse", "val_mse_best"):
+        assert further[metric] == whole[metric]
+    assert short["val_mse"].value == whole_watch.curve[0][1]
+    assert short["val_mse"].runtime.endswith("1 epoch of 24 examples, 32x32, batch 4")
+    assert first.curve == whole_watch.curve[:1]
+    assert second.curve == whole_watch.curve
+    assert [row["epoch"] for row in saved_history(tmp_path)] == [1, 2, 3]
+    again = evaluator.evaluate(SMALLEST, at(3), seed=1, watch=watch(tmp_path))  # nothing is left to train
+    assert again["val_mse"] == whole["val_mse"]
+    assert again["train_seconds"].value < whole["train_seconds"].value
+
+
+def test_a_schedule_is_laid_out_for_the_horizon(data):
+    evaluator = ProxyTraining(data, batch_size=4, schedule="cosine")
+    alone = evaluator.evaluate(SMALLEST, nas.Fidelity(epochs=1), seed=1)["val_mse"].value
+    assert evaluator.evaluate(SMALLEST, at(1), seed=1)["val_mse"].value != alone
+    with pytest.raises(UserError, match="horizon: 1, expected at least the epochs, 2"):
+        evaluator.evaluate(SMALLEST, at(2, horizon=1))
+
+
+def test_a_training_that_falls_behind_is_stopped(data):
+    behind, ahead = watch(bars={1: 0.0}), watch(bars={1: -100.0, 3: 0.0})
+    with pytest.raises(Stopped, match=r"val_mse 0\.\d+ after epoch 1, behind the median of -?0"):
+        ProxyTraining(data, epochs=3, batch_size=4).evaluate(SMALLEST, seed=1, watch=behind)
+    assert len(behind.curve) == 1
+    assert behind.last["val_mse"].value == behind.curve[0][1]
+    ProxyTraining(data, epochs=3, batch_size=4).evaluate(SMALLEST, seed=1, watch=ahead)  # after the last epoch nothing is saved
+    assert len(ahead.curve) == 3

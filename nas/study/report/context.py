@@ -11,16 +11,19 @@ Beside the trials it reads what `nas search` keeps in the study's notes and stag
 from __future__ import annotations
 
 import datetime
+import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas.study.objective import minimize
+from nas.study.objective import Objective, minimize
 from nas.study.report import plots
 from nas.study.report.facts import facts_of_space
-from nas.study.results import pareto_front
+from nas.study.results import comparable, pareto_front, table_columns
+from nas.study.trial import Measurement, Trial
 
 SHOWN = 400  # rows of the trial table; the store has them all
 
@@ -56,10 +59,10 @@ def _facts(study: Any) -> list[tuple[str, str]]:
     for trial in study.trials:
         states[trial.state] = states.get(trial.state, 0) + 1
     best = study.best()
-    metric = study.objectives[0].metric
+    objective = study.objectives[0]
     facts = [("trials", str(len(study.trials)))] + [(state, str(n)) for state, n in sorted(states.items())]
     if best:
-        facts.append((f"best {metric}", f"{best.value(metric):.4g}"))
+        facts.append((f"best {objective.metric}", f"{objective.value_of(best):.4g}"))
     return facts
 
 
@@ -111,29 +114,39 @@ def _images(study: Any, training: Mapping[str, Any] | None) -> dict[str, Any] | 
 def _curve(study: Any) -> str | None:
     if not any(t.state == "completed" for t in study.trials):
         return None
-    metric = study.objectives[0].metric
-    baselines = study.notes.get("baselines", {})
-    levels = {f"baseline {name}": float(point[metric]["value"]) for name, point in baselines.items() if metric in point}
-    return plots.best_so_far(study.trials, study.objectives[0], levels)
+    objective = study.objectives[0]
+    values = {f"baseline {name}": objective.value_in(point) for name, point in _baselines(study).items()}
+    levels = {name: value for name, value in values.items() if not math.isnan(value)}
+    return plots.best_so_far(comparable(study.trials), objective, levels)
+
+
+def _baselines(study: Any) -> dict[str, dict[str, Measurement]]:
+    """What was measured of the space's baselines, by name."""
+    stored = study.notes.get("baselines", {})
+    return {name: {m: Measurement.from_json(found) for m, found in point.items()} for name, point in stored.items()}
 
 
 def _scatter(study: Any) -> dict[str, Any] | None:
-    objective = study.objectives[0]
+    objective, costs = study.objectives[0], []
+    if objective.reward:  # its parts against each other say more than the sum against one of them
+        costs = [metric for metric, _ in objective.reward.targets]
+        objective = Objective(objective.reward.quality, objective.goal)
     bounds = {c.metric: c.bound for c in study.constraints}
-    candidates = [o.metric for o in study.objectives[1:]] + list(bounds) + ["latency_ms", "flops"]
+    candidates = [*costs, *(m for o in study.objectives[1:] for m in o.metrics), *bounds, "latency_ms", "flops"]
     measured = {m for t in study.trials if t.state == "completed" for m in t.measurements}
     x_metric = next((m for m in candidates if m in measured), None)
     if x_metric is None:
         return None
     marks = {
-        f"baseline {name}": (float(point[x_metric]["value"]), float(point[objective.metric]["value"]))
-        for name, point in study.notes.get("baselines", {}).items()
+        f"baseline {name}": (point[x_metric].value, point[objective.metric].value)
+        for name, point in _baselines(study).items()
         if {x_metric, objective.metric} <= set(point)
     }
     front = pareto_front(study.trials, [objective, minimize(x_metric)])
+    shown = [*(t for t in study.trials if t.state != "completed"), *comparable(study.trials)]
     return {
         "title": f"{objective.metric} against {x_metric}",
-        "picture": plots.trade_off(study.trials, front, objective, x_metric, bounds.get(x_metric), marks),
+        "picture": plots.trade_off(shown, front, objective, x_metric, bounds.get(x_metric), marks),
     }
 
 
@@ -200,21 +213,21 @@ def _exports(training: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
 
 
 def _trials(study: Any) -> dict[str, Any]:
-    metrics = list(dict.fromkeys([o.metric for o in study.objectives] + [c.metric for c in study.constraints]))
+    columns = table_columns(study.objectives, study.constraints, study.trials)
     seen = {m for t in study.trials for m in t.measurements}
-    metrics += [m for m in ("flops", "params") if m in seen and m not in metrics]
+    columns |= {m: functools.partial(Trial.value, metric=m) for m in ("flops", "params") if m in seen and m not in columns}
     best = study.best()
     rows = [
         {
             "id": t.id,
             "state": t.state,
             "best": best is not None and t.id == best.id,
-            "cells": [_count(t.value(m)) if m in ("flops", "params") else _number(t.value(m)) for m in metrics],
+            "cells": [(_count if m in ("flops", "params") else _number)(value_of(t)) for m, value_of in columns.items()],
             "reason": t.reason.strip().splitlines()[-1] if t.reason else "",
         }
         for t in study.trials[-SHOWN:]
     ]
-    return {"metrics": metrics, "rows": rows}
+    return {"metrics": list(columns), "rows": rows}
 
 
 def _number(value: Any) -> str:

@@ -23,7 +23,7 @@ def best_so_far(trials: Sequence[Trial], objective: Objective, levels: Mapping[s
     done = sorted((t for t in trials if t.state == "completed"), key=lambda t: t.finished or 0)
     figure, axes = _axes(5.6, 3.6)
     x = list(range(1, len(done) + 1))
-    y = [t.value(objective.metric) for t in done]
+    y = [objective.value_of(t) for t in done]
     best = np.minimum.accumulate(y) if objective.goal == "minimize" else np.maximum.accumulate(y)
     axes.plot(x, y, "o", color=FAINT, markersize=6, label="trial", zorder=3)
     axes.step(x, best, where="post", color=ACCENT, linewidth=2, label="best so far")
@@ -46,10 +46,10 @@ def trade_off(
 ) -> str:
     """Objective against a second metric: every trial that has both, the Pareto front, the limit, and marked networks."""
     figure, axes = _axes(5.6, 3.6)
-    shown = [t for t in trials if {x_metric, objective.metric} <= set(t.measurements)]
-    points = [(t.value(x_metric), t.value(objective.metric)) for t in shown]
+    shown = [t for t in trials if {x_metric, *objective.metrics} <= set(t.measurements)]
+    points = [(t.value(x_metric), objective.value_of(t)) for t in shown]
     axes.plot(*_columns(points), "o", color=FAINT, markersize=6, label="trial")
-    stairs = sorted((t.value(x_metric), t.value(objective.metric)) for t in front)
+    stairs = sorted((t.value(x_metric), objective.value_of(t)) for t in front)
     axes.plot(*_columns(stairs), "-o", color=ACCENT, markersize=6, linewidth=1.5, drawstyle="steps-post", label="Pareto front")
     for (name, (x, y)), colour in zip(marks.items(), (GOOD, INK, SECOND), strict=False):
         axes.plot([x], [y], "*", color=colour, markersize=14, label=name)
