@@ -5,6 +5,9 @@ cost     an architecture's cost against build and count in Keras           requi
 budget   colorizer: draws and prices a second, against PyGlove and Keras   required: 20,000 and 100,000
          10,000 draws within a budget that one in 137 million meets        required: under 10 s
 study    durable overhead of the study loop at 20,000 trials               required: at most 2 ms a trial
+ask      ask and tell of evolution and REINFORCE at trial 1,000 on colorizer        required: at most 5 ms
+
+How good controllers are takes longer: `python -m benchmarks.controllers`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import budget, cost, genome, study
+import controllers
+from benchmarks import budget, cost, genome, problems, study
+from benchmarks.searching import Ours, search
+from benchmarks.sections import ASK_MS
 
 
 def main() -> int:
@@ -46,6 +52,12 @@ def main() -> int:
         found["durable_ms"] <= study.BUDGET_MS,
         f"study: {found['durable_ms']:.3f} ms a trial on disk, {found['in_memory_ms']:.3f} in memory (required 2)",
     )
+    problem = problems.timing("ask", (1_000,))
+    for name in ("evolution", "reinforce"):
+        searcher = Ours(controllers.get(name), problem.space, problem.objectives)
+        last = search(searcher, problem.evaluator, problem.budget, problem.objectives).ms[-100:]
+        ms = sum(last) / len(last)
+        misses += _say(ms <= ASK_MS, f"ask: {name} {ms:.2f} ms at trial {problem.budget:,} (required {ASK_MS:g})")
     return 1 if misses else 0
 
 

@@ -1,300 +1,291 @@
 """Controllers against the tools people use, on the same tables, budgets and seeds, in one run.
 
-    python -m benchmarks.controllers --data ../shared/bench --out runs/controllers
-    python -m benchmarks.controllers --controllers bayesian,optuna-tpe --tables nb201-c10,macro --seeds 20 --jobs 2
+    python -m benchmarks.controllers --tables ../shared/bench --out runs/controllers
+    python -m benchmarks.controllers --only fitness --controller bayesian --controller optuna/tpe --seeds 5
+    python -m benchmarks.controllers --only constraint --device samsung_a50 --controller auto
+    python -m benchmarks.controllers --own mine.csv --space my_space.py:f --search val_acc --report test_acc --queries 200
 
-For each table it prints, for each controller: the mean of the best so far after 50, 100, 200, ... queries with a 95% interval
-(bootstrap over seeds), the mean number of queries until the best of the whole table was asked for and how many seeds got there,
-the share of queries that repeat a network, and milliseconds a trial for ask and tell. `regret.png` and `results.json` lie in
-the output folder. A search that is there already is not made again, so that a run goes on where it was interrupted and new
-controllers can be added.
+For each problem it prints, for each controller: the mean score after 50, 100, 200, ... queries with a 95% interval (bootstrap
+over seeds), the mean number of queries until the best of the whole table was asked for and how many seeds got there, the share
+of queries that repeat a network, and processor milliseconds of ask and tell a trial. What is required of a controller follows,
+each line `ok` or `MISS` with figure and target. The output folder has the searches (`searches.jsonl`), the figures
+(`results.json`) and a plot for each section.
 
-Settings of ours are written after a colon: `evolution:population=50,sample=10`. Peers that are not installed are left out with
+Every search is kept as it ends: after Ctrl-C, the same command goes on, and a later one adds controllers, seeds or sections.
+Settings of ours are written after a colon: `evolution:population=50,sample=10`. Tools that are not installed are left out with
 a reason.
+
+Exit status: 0; 1 where something required is missed; 2 for a mistake of yours; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import dataclasses
 import functools
+import hashlib
 import json
-import multiprocessing
-import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 import controllers
-from benchmarks import peers, tables
-from benchmarks.searching import Ours, Run, Searcher, interval, picked, remember_fingerprints, search
+from benchmarks import peers
+from benchmarks.plots import plot
+from benchmarks.problems import Pick, Problem
+from benchmarks.records import Key, Record, Records
+from benchmarks.requirements import Line
+from benchmarks.rows import Row, table
+from benchmarks.searching import Ours, Run, Searcher, search
+from benchmarks.sections import EVERYWHERE, OURS, SECTIONS, OwnTable, Settings
 from nas.errors import UserError
-
-MARKS = (25, 50, 100, 150, 192, 200, 300, 500, 1000, 2000)
-"""Queries after which the best so far is printed."""
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Job(NamedTuple):
-    """One search: of a controller as on the command line, on a table, with a seed."""
+    """One search: of a controller as on the command line, on a problem of a section, with a seed."""
 
-    controller: str
-    table: str
-    seed: int
-    budget: int | None
-    data: str
-    out: str
-
-    @property
-    def file(self) -> Path:
-        return Path(self.out) / self.table / self.controller.replace(":", " ") / f"{self.seed}.json"
+    section: str
+    key: Key
+    settings: Settings
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What is printed of a controller on a table.
-
-    Attributes:
-        controller: its name.
-        curves: (seeds, queries) the best so far.
-        reached: for each seed, the query that asked for the best of the table; None: it did not.
-        duplicates: share of queries that repeat a fingerprint.
-        ms: milliseconds of ask and tell a query, mean over all.
-    """
-
-    controller: str
-    curves: np.ndarray
-    reached: list[int | None]
-    duplicates: float
-    ms: float
-
-    def at(self, queries: int) -> tuple[float, float, float]:
-        """The mean of the best so far after so many queries, and its interval."""
-        found = self.curves[:, queries - 1]
-        return (float(found.mean()), *interval(found.tolist()))
-
-    def to_json(self) -> dict[str, Any]:
-        budget = self.curves.shape[1]
-        return {
-            "controller": self.controller,
-            "seeds": len(self.curves),
-            "best": {mark: self.at(mark) for mark in _marks(budget)},
-            "reached": self.reached,
-            "duplicates": self.duplicates,
-            "ms": self.ms,
-            "curve": self.curves.mean(axis=0).tolist(),
-        }
-
-
-def searcher(name: str, table: tables.Table, seed: int) -> Searcher:
+def searcher(name: str, problem: Problem, seed: int) -> Searcher:
     """A controller of ours, `name:setting=value,...`, or a peer.
 
     Raises:
         UserError: there is none, or a setting does not fit.
     """
     if name in peers.NAMES:
-        return peers.make(name, table.space, seed)
-    base, _, given = name.partition(":")
-    settings = dict(pair.split("=", 1) for pair in given.split(",")) if given else {}
-    return Ours(controllers.get(base, seed, **{k: _value(v) for k, v in settings.items()}), table.space, table.metric)
+        return peers.make(name, problem.space, problem.objectives, seed)
+    return Ours(_ours(name, seed), problem.space, problem.objectives, problem.constraints)
 
 
-def run(job: Job) -> Job:
-    """Makes a search and writes what it found."""
-    table = _table(job.table, job.data)
-    made = searcher(job.controller, table, job.seed)
-    found = search(made, table.evaluator, job.budget or table.budget, table.metric, table.report)
-    job.file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = job.file.with_suffix(".part")
-    unfinished.write_text(json.dumps({"budget": _budget(job), **dataclasses.asdict(found)}))
-    unfinished.replace(job.file)
-    return job
+def run(job: Job) -> Record:
+    """Makes a search."""
+    from threadpoolctl import threadpool_limits
+
+    problem = next(one for one in _problems(job.section, job.settings) if one.name == job.key.problem)
+    with threadpool_limits(1):  # searches run side by side, and a thread's time is what is compared
+        made = searcher(job.key.controller, problem, job.key.seed)
+        found = search(made, problem.evaluator, job.key.budget, problem.objectives, problem.constraints)
+    return Record.of(job.key, found, problem.scoring.scores(found), _reached(problem, found))
 
 
-def read(job: Job) -> Run | None:
-    """What an earlier run found; None: nothing yet, or with a smaller budget."""
-    if not job.file.exists():
-        return None
-    data = json.loads(job.file.read_text())
-    return Run(**data) if data.pop("budget") >= _budget(job) else None
-
-
-def summarize(name: str, jobs: Sequence[Job]) -> Row:
-    """The runs of one controller on one table, cut to the budget; a run that ended early keeps its last best."""
-    table, budget = _table(jobs[0].table, jobs[0].data), _budget(jobs[0])
-    runs = [one for one in map(read, jobs) if one is not None]
-    curves = []
-    reached: list[int | None] = []
-    for one in runs:
-        curve = picked(one.values[:budget], one.reported[:budget])
-        curves.append(curve + curve[-1:] * (budget - len(curve)))
-        tops = [i + 1 for i, value in enumerate(one.reported[:budget]) if table.optimum is not None and value >= table.optimum]
-        reached.append(tops[0] if tops else None)
-    duplicates = sum(one.duplicates for one in runs) / sum(len(one.values) for one in runs)
-    return Row(name, np.array(curves), reached, duplicates, float(np.mean([ms for one in runs for ms in one.ms])))
-
-
-def write(table: tables.Table, rows: Sequence[Row], budget: int) -> str:
-    """A table of Markdown."""
-    marks = _marks(budget)
-    header = ["controller", *(f"{mark}" for mark in marks), "queries to the best", "duplicates", "ms a trial"]
-    lines = [header, ["---"] * len(header)]
-    for row in rows:
-        cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*row.at(mark)) for mark in marks]
-        lines.append([row.controller, *cells, _reached(table, row), f"{row.duplicates:.1%}", f"{row.ms:.2f}"])
-    searched = (
-        f"{table.metric} searched, {table.report} reported" if table.metric != table.report else f"{table.metric} searched"
-    )
-    best = f", the best of all is {table.optimum:.3f}" if table.optimum is not None else ""
-    title = f"### {table.name}: {searched}, {len(rows[0].curves)} seeds{best}"
-    return "\n".join([title, "", *("| " + " | ".join(line) + " |" for line in lines)])
-
-
-def plot(found: Sequence[tuple[tables.Table, Sequence[Row]]], file: Path) -> None:
-    """Mean regret (or the best so far, where the optimum is not known) with 95% bands, a panel for each table."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(found), figsize=(6 * len(found), 4.5), squeeze=False, layout="constrained")
-    for axis, (table, rows) in zip(axes[0], found, strict=True):
-        for row in rows:
-            queries = np.arange(1, row.curves.shape[1] + 1)
-            values = row.curves if table.optimum is None else table.optimum - row.curves
-            bounds = np.array([interval(column.tolist(), resamples=300) for column in values.T])
-            (line,) = axis.plot(queries, values.mean(axis=0), label=row.controller)
-            axis.fill_between(queries, bounds[:, 0], bounds[:, 1], alpha=0.15, color=line.get_color(), linewidth=0)
-        axis.set_title(table.name)
-        axis.set_xlabel("queries")
-        axis.set_ylabel(f"{table.report}: best so far" if table.optimum is None else f"{table.report}: regret")
-        if table.optimum is not None:
-            axis.set_yscale("symlog", linthresh=0.01)
-        axis.grid(alpha=0.3)
-    axes[0][-1].legend(fontsize="small")
-    figure.savefig(file, dpi=120)
-    pyplot.close(figure)
-
-
-def perform(jobs: Sequence[Job], processes: int, advance: Callable[[], None]) -> None:
-    """Makes searches in processes of one thread each."""
+def perform(jobs: Sequence[Job], processes: int) -> Iterator[Record]:
+    """Makes searches one after the other here, or side by side in processes; what has ended is there at once."""
     if processes <= 1:
-        for job in jobs:
-            run(job)
-            advance()
+        yield from map(run, jobs)
         return
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # read by the libraries of the processes that start now
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(run, job) for job in jobs]):
-            done.result()
-            advance()
+    from multiprocessing import get_context
+
+    from pebble import ProcessPool
+
+    pool = ProcessPool(max_workers=processes, context=get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        yield from pool.map(run, jobs).result()
+        pool.close()
+    finally:
+        pool.stop()
+        pool.join()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 2 for a user's mistake."""
+    """The command line."""
     given = _parser().parse_args(arguments)
     try:
         return _main(given)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"Interrupted. What has ended is in {given.out}; the same command goes on.", file=sys.stderr)
+        return 130
 
 
 def _main(given: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    names = _controllers(given.controllers, console.print)
-    found = [_table(name, given.data) for name in given.tables.split(",")]
-    for name in names:
-        searcher(name, found[0], 0)  # a mistake in a setting is told before the first search
-    jobs = [
-        Job(name, table.name, seed, given.budget, given.data, given.out)
-        for seed in range(given.seeds)
-        for table in found
-        for name in names
-    ]
-    todo = [job for job in jobs if read(job) is None]
-    with Progress(
-        *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    ) as progress:
-        task = progress.add_task("searches", total=len(jobs), completed=len(jobs) - len(todo))
-        perform(todo, given.jobs, lambda: progress.advance(task))
-    results = []
-    for table in found:
-        rows = [summarize(name, [job for job in jobs if (job.controller, job.table) == (name, table.name)]) for name in names]
-        results.append((table, sorted(rows, key=lambda row: -row.curves[:, -1].mean())))
-    out = Path(given.out)
-    text = {table.name: [row.to_json() for row in rows] for table, rows in results}
-    (out / "results.json").write_text(json.dumps(text))
-    plot(results, out / "regret.png")
+    settings = _settings(given)
+    names = _controllers(given.controller, console.print)
+    chosen = _sections(given.only, settings)
+    planned = {section: list(_jobs(section, settings, names, given)) for section in chosen}
+    records = Records(Path(given.out))
+    every = [job for jobs in planned.values() for job in jobs]
+    todo = [job for job in every if given.again or records.find(job.key) is None]
+    todo = [] if given.show else todo
+    todo.sort(key=lambda job: job.key.seed)  # all problems fill up together: an early look is a look at everything
+    columns = (
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("searches", total=len(every), completed=len(every) - len(todo), now="")
+        for record in perform(todo, given.processes):
+            records.add(record)
+            progress.update(task, advance=1, now=f"{record.problem} {record.controller} {record.seed}")
+    found = {section: _rows(section, jobs, records) for section, jobs in planned.items()}
+    lines = _lines(found, settings)
+    for section, results in found.items():
+        if results:
+            plot(results, Path(given.out) / f"{section}.png")
+    text = _as_json(found, lines)
+    (Path(given.out) / "results.json").write_text(json.dumps(text))
     if given.json:
         print(json.dumps(text))
     else:
-        print("\n\n".join(write(table, rows, given.budget or table.budget) for table, rows in results))
-        print(f"\nCurves: {out / 'regret.png'}, figures: {out / 'results.json'}")
-    return 0
+        print("\n\n".join(table(problem, rows) for results in found.values() for problem, rows in results))
+        print("\n" + "\n".join(map(str, lines)))
+        print(f"\nCurves: {given.out}/SECTION.png, figures: {given.out}/results.json")
+    return 0 if all(line.met for line in lines) else 1
+
+
+def _jobs(section: str, settings: Settings, names: Sequence[str], given: argparse.Namespace) -> Iterator[Job]:
+    part = SECTIONS[section]
+    seeds = given.seeds if part.seeds is None else min(given.seeds, part.seeds)
+    for problem in _problems(section, settings):
+        for name in names:
+            if part.takes(name, problem):
+                searcher(name, problem, 0)  # a mistake in a setting is told before the first search
+                budget = int(min(given.queries or problem.budget, part.most_queries(name)))
+                digest = _digest(problem, name)
+                for seed in range(seeds):
+                    yield Job(section, Key(problem.name, name, seed, digest, budget), settings)
+
+
+def _rows(section: str, jobs: Sequence[Job], records: Records) -> list[tuple[Problem, list[Row]]]:
+    results = []
+    for problem in _problems(section, jobs[0].settings) if jobs else []:
+        mine = [job.key for job in jobs if job.key.problem == problem.name]
+        rows = []
+        for name in dict.fromkeys(key.controller for key in mine):
+            keys = [key for key in mine if key.controller == name]
+            made = [record for record in map(records.find, keys) if record is not None]
+            if made:
+                rows.append(Row.of(problem, name, keys[0].budget, made))
+        longest = max((row.curves.shape[1] for row in rows), default=0)
+        marks = (*(mark for mark in problem.marks if mark < longest), longest)
+        if rows:
+            results.append((dataclasses.replace(problem, marks=marks), rows))
+    return results
+
+
+def _lines(found: dict[str, list[tuple[Problem, list[Row]]]], settings: Settings) -> list[Line]:
+    rows = {(p.name, row.controller): row for results in found.values() for p, many in results for row in many}
+    wanted = [requirement for section in found for requirement in SECTIONS[section].requirements(settings)]
+    return [line for requirement in [*wanted, *EVERYWHERE] for line in requirement(rows)]
+
+
+def _as_json(found: dict[str, list[tuple[Problem, list[Row]]]], lines: Sequence[Line]) -> dict[str, Any]:
+    results = {p.name: [row.to_json(p.marks) for row in rows] for many in found.values() for p, rows in many}
+    return {"problems": results, "required": [line._asdict() for line in lines]}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everyone = ",".join([*controllers.NAMES, *peers.NAMES])
     parser.add_argument(
-        "--controllers", default=everyone, help=f"names separated by commas (semicolons where settings have some); {everyone}"
+        "--controller",
+        action="append",
+        metavar="NAME",
+        help=f"again and again; all by default: {', '.join((*OURS, *peers.NAMES))}",
     )
-    parser.add_argument("--tables", default="nb201-c10-test,nb201-c10,nb201-c100,nb201-in16,macro", help=",".join(tables.NAMES))
-    parser.add_argument("--seeds", type=int, default=20, help="searches of each controller on each table")
-    parser.add_argument("--budget", type=int, help="queries of each search; each table's own unless given")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--data", default="../shared/bench", help="the folder of the tables")
-    parser.add_argument("--out", default="runs/controllers", help="where results are kept")
+    parser.add_argument("--only", action="append", metavar="SECTION", help=f"again and again: {', '.join(SECTIONS)}")
+    parser.add_argument("--seeds", type=_positive, default=20, help="searches of each controller on each problem (20)")
+    parser.add_argument("--queries", type=_positive, help="of each search; each problem's own unless given")
+    parser.add_argument(
+        "--device", action="append", metavar="COLUMN", help="of the table of latencies, for pareto and constraint"
+    )
+    parser.add_argument("--long", action="store_true", help="timing: up to 10,000 trials too")
+    parser.add_argument("--processes", type=_positive, default=1, help="searches side by side, each with one thread (1)")
+    parser.add_argument("--show", action="store_true", help="search nothing, print what is there")
+    parser.add_argument(
+        "--again", action="store_true", help="make searches anew that are there: a controller's code has changed"
+    )
+    parser.add_argument("--tables", default="../shared/bench", metavar="DIR", help="the folder of the published tables")
+    parser.add_argument("--out", default="runs/controllers", metavar="DIR", help="where results are kept")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    own = parser.add_argument_group("a table of yours", "see evaluators.Tabular for how its rows name architectures")
+    own.add_argument("--own", metavar="FILE", help="a csv file, plain or gzipped")
+    own.add_argument("--space", help="its space, as on the command line of nas")
+    own.add_argument("--search", metavar="COLUMN", help="what is searched")
+    own.add_argument(
+        "--report", metavar="COLUMN", help="what is reported of the pick, larger is better; what is searched, by default"
+    )
+    own.add_argument("--minimize", action="store_true", help="what is searched is better when small")
     return parser
 
 
-def _controllers(text: str, say: Callable[[str], None]) -> list[str]:
+def _settings(given: argparse.Namespace) -> Settings:
+    settings = Settings(Path(given.tables), long=given.long)
+    if given.device:
+        settings = dataclasses.replace(settings, pareto_devices=tuple(given.device), limit_devices=tuple(given.device))
+    if given.own is None:
+        return settings
+    if not given.space or not given.search:
+        raise UserError(
+            "nothing says what to search", path="--own", received=given.own, expected="--space and --search with it"
+        )
+    goal = "minimize" if given.minimize else "maximize"
+    report = given.report or given.search
+    return dataclasses.replace(
+        settings, own=OwnTable(Path(given.own), given.space, given.search, report, goal, given.queries or 200)
+    )
+
+
+def _sections(only: Sequence[str] | None, settings: Settings) -> list[str]:
+    if settings.own is not None and only is None:
+        return ["own"]
+    for name in only or ():
+        if name not in SECTIONS:
+            raise UserError(f"no section {name!r}", path="--only", received=name, expected=f"one of {', '.join(SECTIONS)}")
+    return [name for name in SECTIONS if name in only] if only else [name for name in SECTIONS if name != "own"]
+
+
+def _controllers(names: Sequence[str] | None, say: Callable[[str], None]) -> list[str]:
     """The names on the command line that can run; says why others cannot."""
-    names = [name.strip() for name in text.split(";" if ";" in text or ":" in text else ",")]
     able = []
-    for name in names:
+    for name in names or (*OURS, *peers.NAMES):
         reason = peers.missing(name) if name in peers.NAMES else ""
         if reason:
             say(f"{name} is left out: it {reason}")
         else:
             able.append(name)
     if not able:
-        raise UserError("no controller can run", path="--controllers", received=text)
+        raise UserError("no controller can run", path="--controller", received=names)
     return able
 
 
-@functools.cache
-def _table(name: str, data: str) -> tables.Table:
-    table = tables.load(name, Path(data))
-    if "fingerprint_of" not in vars(table.space):
-        remember_fingerprints(table.space)
-    return table
+@functools.lru_cache(maxsize=16)
+def _problems(section: str, settings: Settings) -> list[Problem]:
+    return SECTIONS[section].problems(settings)
 
 
-def _budget(job: Job) -> int:
-    return job.budget or _table(job.table, job.data).budget
+def _digest(problem: Problem, name: str) -> str:
+    """Of a problem and what a controller is set to."""
+    described = "" if name in peers.NAMES else json.dumps(_ours(name, 0).describe(), sort_keys=True)
+    return hashlib.blake2b(f"{problem.digest} {described}".encode(), digest_size=8).hexdigest()
 
 
-def _marks(budget: int) -> list[int]:
-    return sorted({mark for mark in MARKS if mark < budget and not 0 < budget - mark < budget // 10} | {budget})
+def _reached(problem: Problem, found: Run) -> int | None:
+    scoring = problem.scoring
+    if not isinstance(scoring, Pick) or scoring.best is None:
+        return None
+    pairs = zip(found.measured, found.feasible, strict=True)
+    hits = (
+        query for query, (all_of_it, feasible) in enumerate(pairs, 1) if feasible and all_of_it[scoring.report] >= scoring.best
+    )
+    return next(hits, None)
 
 
-def _reached(table: tables.Table, row: Row) -> str:
-    if table.optimum is None:
-        return ""
-    found = [query for query in row.reached if query is not None]
-    return f"{np.mean(found):.0f} ({len(found)} of {len(row.reached)})" if found else f"none of {len(row.reached)}"
+def _ours(name: str, seed: int) -> controllers.Controller:
+    base, _, given = name.partition(":")
+    settings = dict(pair.split("=", 1) for pair in given.split(",")) if given else {}
+    return controllers.get(base, seed, **{k: _value(v) for k, v in settings.items()})
 
 
 def _value(text: str) -> Any:
@@ -302,6 +293,17 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

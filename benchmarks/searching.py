@@ -1,36 +1,47 @@
 """One search on a table, as a study would run it, without a study around it: what `benchmarks.controllers` repeats over seeds.
 
-    run_search("evolution", table.space, table.evaluator, budget=200, seed=0, metric="test_c10")    # best so far after each
-    query search(make, table, budget=200, seed=0)                                                          # the same with its
-    cost
+    run_search("evolution", space, table, budget=200, seed=0, metric="test_c10")    # best so far after each query
+    search(Ours(controller, space, objectives), table, 200, objectives)             # all queries, with their cost
 
-A searcher is anything with `ask(n)` and `tell(architectures, values)`; `Ours` makes one of a controller, `benchmarks.peers` of
-other tools. Values are as the table gives them, larger is better.
+A searcher is anything with `ask(n)` and `tell(architectures, outcomes)`; `Ours` makes one of a controller, `benchmarks.peers`
+of other tools. A query over a limit counts like any other, and only what is limited is told of it: it would not have been
+trained.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import controllers
 import nas
 from nas.study.interfaces import Controller, Evaluator
-from nas.study.trial import Trial
+from nas.study.objective import Constraint, Objective
+from nas.study.trial import State, Trial
+
+
+class Outcome(NamedTuple):
+    """What a searcher is told of an architecture.
+
+    Attributes:
+        values: metric -> value, of all objectives and constraints; of the constraints alone where one is broken.
+        feasible: whether all constraints hold.
+    """
+
+    values: Mapping[str, float]
+    feasible: bool
 
 
 class Searcher(Protocol):
-    """What is compared: it proposes, and is told a value for each proposal."""
+    """What is compared: it proposes, and is told what came of each proposal."""
 
     def ask(self, n: int) -> list[nas.Architecture]:
         """Up to `n` architectures; fewer: it has no more."""
 
-    def tell(self, architectures: Sequence[nas.Architecture], values: Sequence[float]) -> None:
-        """The value of each."""
+    def tell(self, architectures: Sequence[nas.Architecture], outcomes: Sequence[Outcome]) -> None:
+        """The outcome of each."""
 
 
 class Ours:
@@ -39,90 +50,102 @@ class Ours:
     Args:
         controller: fresh from its class.
         space: what it searches.
-        metric: what it maximizes.
+        objectives, constraints: what for.
     """
 
-    def __init__(self, controller: Controller, space: nas.SearchSpace, metric: str):
-        self.controller, self.metric, self._told = controller, metric, 0
-        controller.setup(space, [nas.maximize(metric)])
+    def __init__(
+        self,
+        controller: Controller,
+        space: nas.SearchSpace,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+    ):
+        self.controller, self._told = controller, 0
+        controller.setup(space, objectives, constraints)
 
     def ask(self, n: int) -> list[nas.Architecture]:
         return [asked for asked in self.controller.ask(n) if isinstance(asked, nas.Architecture)]
 
-    def tell(self, architectures: Sequence[nas.Architecture], values: Sequence[float]) -> None:
+    def tell(self, architectures: Sequence[nas.Architecture], outcomes: Sequence[Outcome]) -> None:
         trials = []
-        for architecture, value in zip(architectures, values, strict=True):
+        for architecture, outcome in zip(architectures, outcomes, strict=True):
             self._told += 1
-            found = {self.metric: nas.Measurement(float(value))}
-            trials.append(Trial(self._told, architecture.decisions, architecture.fingerprint, "completed", found))
+            found = {metric: nas.Measurement(value) for metric, value in outcome.values.items()}
+            state: State = "completed" if outcome.feasible else "infeasible"
+            trials.append(Trial(self._told, architecture.decisions, architecture.fingerprint, state, found))
         self.controller.tell(trials)
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What one search found.
+    """What one search asked for.
 
     Attributes:
-        values: of the searched metric, in the order of the queries.
-        reported: of the reported metric, in the same order.
+        measured: all that the table says of each query, metric -> value.
+        feasible: whether each meets the constraints.
         duplicates: queries whose fingerprint an earlier query had.
-        ms: CPU milliseconds of ask and tell a query.
+        ms: processor milliseconds of ask and tell of each.
     """
 
-    values: list[float]
-    reported: list[float]
+    measured: list[dict[str, float]]
+    feasible: list[bool]
     duplicates: int
     ms: list[float]
 
-    @property
-    def best(self) -> list[float]:
-        """After each query, what is reported of the architecture that is best by the searched metric."""
-        return picked(self.values, self.reported)
-
-
-def picked(values: Sequence[float], reported: Sequence[float]) -> list[float]:
-    """For each length of prefix, the entry of `reported` where `values` is largest (the first of equals)."""
-    leader, found = 0, []
-    for i, value in enumerate(values):
-        if value > values[leader]:
-            leader = i
-        found.append(reported[leader])
-    return found
-
 
 def search(
-    searcher: Searcher, evaluator: Evaluator, budget: int, metric: str, report: str | None = None, batch: int = 1
+    searcher: Searcher,
+    evaluator: Evaluator,
+    budget: int,
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint] = (),
+    batch: int = 1,
 ) -> Run:
-    """Asks for `budget` architectures and tells their values.
+    """Asks for `budget` architectures and tells what the table says.
 
     Args:
         searcher: fresh, with its seed in it.
         evaluator: a table.
         budget: how many queries; fewer where the searcher has no more.
-        metric: what is searched; larger is better.
-        report: what is reported of the best; None: the same.
+        objectives, constraints: whose metrics are told.
         batch: how many are asked for before any is told.
     """
-    values: list[float] = []
-    reported: list[float] = []
-    ms: list[float] = []
+    run = Run([], [], 0, [])
+    limited = [constraint.metric for constraint in constraints]
+    wanted = [metric for objective in objectives for metric in objective.metrics] + limited
     seen: set[str] = set()
-    while len(values) < budget:
+    while len(run.measured) < budget:
         begun = time.process_time()
-        asked = searcher.ask(min(batch, budget - len(values)))
+        asked = searcher.ask(min(batch, budget - len(run.measured)))
         spent = time.process_time() - begun
         if not asked:
             break
-        found = [evaluator.evaluate(architecture) for architecture in asked]
-        told = [measured[metric].value for measured in found]
-        seen.update(architecture.fingerprint for architecture in asked)
+        outcomes = []
+        for architecture in asked:
+            found = {metric: m.value for metric, m in evaluator.evaluate(architecture).items()}
+            feasible = not any(constraint.violation(found[constraint.metric]) for constraint in constraints)
+            run.measured.append(found)
+            run.feasible.append(feasible)
+            outcomes.append(Outcome({metric: found[metric] for metric in (wanted if feasible else limited)}, feasible))
+            seen.add(architecture.fingerprint)
         begun = time.process_time()
-        searcher.tell(asked, told)
+        searcher.tell(asked, outcomes)
         spent += time.process_time() - begun
-        values += told
-        reported += [measured[report or metric].value for measured in found]
-        ms += [spent * 1e3 / len(asked)] * len(asked)
-    return Run(values, reported, len(values) - len(seen), ms)
+        run.ms.extend([spent * 1e3 / len(asked)] * len(asked))
+    return dataclasses.replace(run, duplicates=len(run.measured) - len(seen))
+
+
+def picked(values: Sequence[float], reported: Sequence[float], feasible: Sequence[bool] | None = None) -> list[float]:
+    """For each length of prefix, the entry of `reported` where `values` is largest among the feasible (the first of equals).
+
+    NaN before anything feasible was asked for.
+    """
+    leader, found = None, []
+    for i, value in enumerate(values):
+        if (feasible is None or feasible[i]) and (leader is None or value > values[leader]):
+            leader = i
+        found.append(float("nan") if leader is None else reported[leader])
+    return found
 
 
 def run_search(
@@ -148,7 +171,9 @@ def run_search(
         batch: how many are asked for before any is told.
     """
     made = controllers.get(controller, seed) if isinstance(controller, str) else controller(seed)
-    return search(Ours(made, space, metric), table, budget, metric, report, batch).best
+    objectives = [nas.maximize(metric)]
+    run = search(Ours(made, space, objectives), table, budget, objectives, batch=batch)
+    return picked([found[metric] for found in run.measured], [found[report or metric] for found in run.measured])
 
 
 def remember_fingerprints(space: nas.SearchSpace) -> None:
@@ -163,11 +188,3 @@ def remember_fingerprints(space: nas.SearchSpace) -> None:
         return known[point]
 
     space.fingerprint_of = fingerprint_of  # type: ignore[method-assign]
-
-
-def interval(samples: Sequence[float], seed: int = 0, resamples: int = 2000) -> tuple[float, float]:
-    """A 95% bootstrap interval of the mean (Efron 1979, percentiles)."""
-    given = np.asarray(samples, dtype=float)
-    drawn = np.random.default_rng(seed).integers(len(given), size=(resamples, len(given)))
-    low, high = np.quantile(given[drawn].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)

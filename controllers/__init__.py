@@ -1,13 +1,14 @@
 """Controllers: who proposes architectures. All speak `ask` / `tell`, and their whole memory is plain JSON.
 
+    Auto                    a portfolio of the others: the first choice
     Random                  random search without replacement: the yardstick
     Grid                    every architecture in order
     LocalSearch             the best neighbour, again and again (White et al. 2021)
-    RegularizedEvolution    a population with ageing (Real et al. 2019): the first choice, with few trials or many
+    RegularizedEvolution    a population with ageing (Real et al. 2019): many trials, cheap proposals
     NSGA2                   a population along the front of several objectives (Deb et al. 2002)
     Reinforce, PPO          reinforcement learning (Zoph & Le 2017; Schulman et al. 2017): large spaces, long searches
     Bayesian                a Gaussian process over architectures: few, expensive trials
-    OptunaTPE               the tree-structured Parzen estimator of Optuna, for comparison
+    TPE                     a tree-structured Parzen estimator (Bergstra et al. 2011): each decision mostly for itself
     Generator               any `pg.DNAGenerator`
     Listed                  a given list, in its order
 
@@ -19,7 +20,7 @@
 
     import controllers, nas
 
-    study = nas.Study(space, controllers.RegularizedEvolution(seed=0), evaluators, objectives=[nas.minimize("val_mse")])
+    study = nas.Study(space, controllers.Auto(seed=0), evaluators, objectives=[nas.minimize("val_mse")])
 
 What they share: no fingerprint is proposed twice; `ask(8)` gives eight different architectures before any `tell`, the same as
 asking eight times; tells come in any order and of any state; the same seed and the same tells give the same proposals. Their
@@ -34,6 +35,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from controllers.auto import Auto
 from controllers.bayesian import Bayesian
 from controllers.evolution import RegularizedEvolution
 from controllers.fidelity import ASHA, Hyperband, MedianStopping, SuccessiveHalving
@@ -42,11 +44,11 @@ from controllers.grid import Grid
 from controllers.listed import Listed
 from controllers.local_search import LocalSearch
 from controllers.nsga2 import NSGA2
-from controllers.optuna_tpe import OptunaTPE
 from controllers.ppo import PPO
 from controllers.random_search import Random
 from controllers.reinforce import Reinforce
 from controllers.start_from import StartFrom
+from controllers.tpe import TPE
 from nas.errors import UserError
 from nas.study.interfaces import Controller
 
@@ -56,6 +58,8 @@ __all__ = [
     "NAMES",
     "NSGA2",
     "PPO",
+    "TPE",
+    "Auto",
     "Bayesian",
     "Generator",
     "Grid",
@@ -63,7 +67,6 @@ __all__ = [
     "Listed",
     "LocalSearch",
     "MedianStopping",
-    "OptunaTPE",
     "Random",
     "RegularizedEvolution",
     "Reinforce",
@@ -73,7 +76,7 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, Callable[..., Controller]] = {
-    cls.name: cls for cls in (Random, Grid, LocalSearch, RegularizedEvolution, NSGA2, Reinforce, PPO, Bayesian, OptunaTPE)
+    cls.name: cls for cls in (Auto, Random, Grid, LocalSearch, RegularizedEvolution, NSGA2, Reinforce, PPO, Bayesian, TPE)
 }
 _LAYERS: dict[str, Callable[..., Controller]] = {
     cls.name: cls for cls in (ASHA, SuccessiveHalving, Hyperband, MedianStopping, StartFrom)

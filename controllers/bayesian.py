@@ -12,8 +12,9 @@ computed as a logarithm (Ament et al. 2023) so that it tells candidates apart al
 - A batch spreads by itself: what is asked and not yet told counts as measured at its expected value (Ginsbourger et al. 2010).
 - A constraint on FLOPs, multiply-adds or parameters is known exactly, and only candidates within it are considered. Any other
   is modelled as the objective is: expected improvement is multiplied by the probability that all hold (Gardner et al. 2014),
-  and by the probability that a trial does not fail, once one has. While nothing feasible is known that probability is all that
-  counts.
+  and by the probability that a trial does not fail, once one has. That probability counts squared: an infeasible trial costs
+  as much and says nothing of the objective. It decides from the third trial on, long before the objective has a model: the
+  random ones that such a model begins with are then feasible ones.
 - Several objectives are weighted anew at random for each proposal, by the augmented Chebyshev norm (ParEGO: Knowles 2006,
   eq. 2).
 """
@@ -44,6 +45,10 @@ from nas.study.trial import Trial
 KEPT = 200  # trials that the model sees: the latest half, and the best of those before
 WAITING = 64  # proposals not yet told that it spreads around
 FEW = 100  # told trials below which the model's own numbers are uncertain
+SHARPNESS = 4.0  # a candidate is drawn with its probability of being feasible to this power
+FEWEST = 3  # told trials before feasible candidates are sought
+PATIENCE = 3  # times as many trials are drawn so, where few of them are judged
+CAUTION = 2.0  # power of the probability of feasibility: an infeasible trial says nothing of the objective
 DRAWN = 4  # models that are then averaged
 SHORTLIST = 256  # candidates whose uncertainty is computed, at least
 WORK = 1e7  # and otherwise so many that it takes about as long in a large study as in a small one
@@ -88,6 +93,11 @@ class Bayesian(Controller):
     def describe(self) -> dict[str, Any]:
         """Its settings, as plain JSON."""
         return {"name": self.name, "seed": self.seed, "drawn": self.drawn, "candidates": self.candidates}
+
+    @property
+    def told(self) -> int:
+        """How many trials it has learned from."""
+        return self._told
 
     def ask(self, n: int = 1) -> list[Architecture]:
         return self._memory.propose(n, self._propose)
@@ -154,7 +164,8 @@ class Bayesian(Controller):
 
     def _propose(self) -> Architecture | None:
         found = None
-        if self._can_mutate and (self._exact or len(self._records) >= self.drawn):
+        limited = bool(self.constraints) or any(known.fate == "failed" for known in self._records)
+        if self._can_mutate and (self._has_model or self._exact or (limited and len(self._records) >= FEWEST)):
             with on_one_thread():
                 found = self._best_candidate()
         found = found or self._memory.draw()
@@ -162,21 +173,31 @@ class Bayesian(Controller):
             self._waiting = [*self._waiting, found.vector][-WAITING:]
         return found
 
+    @property
+    def _has_model(self) -> bool:
+        """Whether enough is known of the objective to look for improvement."""
+        scored = sum(known.scores is not None for known in self._records)
+        return scored >= self.drawn or len(self._records) >= PATIENCE * self.drawn
+
     def _best_candidate(self) -> Architecture | None:
-        """The most promising candidate that is new; before there is a model, any that is within the exact bounds."""
+        """The most promising candidate that is new; before there is a model, one drawn of those likely to be feasible."""
         count, rng = len(self.objectives), self._memory.rng
         weights = rng.dirichlet(np.ones(count)) if count > 1 else np.ones(1)
+        limits = self._limits()
+        if not (self._has_model or limits or self._exact):
+            return None
         pool = everything(self.space) or self._around(weights)
         over = self._excess(pool)
-        if len(self._records) < self.drawn:
-            worth = rng.random(len(pool))
+        everyone = np.arange(len(pool))
+        if not self._has_model:
+            worth = rng.gumbel(size=len(pool)) + SHARPNESS * _sum(limits, pool, everyone)
             return self._first_new(pool, np.argsort(-np.where(over > 0, OUT_OF_BOUNDS * (1 + over), worth)))
-        judges = self._judges(weights)
-        rough = np.sum([judge(pool, None) for judge in judges], axis=0)
+        improvement = self._improvement(weights)
+        rough = _sum(improvement, pool, None) + CAUTION * _sum(limits, pool, None)
         rough = np.where(over > 0, OUT_OF_BOUNDS * (1 + over), rough)
         order = np.argsort(-rough, kind="stable")
         rows = order[: max(SHORTLIST, int(WORK / (len(self._records) + len(self._waiting)) ** 2))]
-        fine = np.sum([judge(pool, rows) for judge in judges], axis=0)
+        fine = _sum(improvement, pool, rows) + CAUTION * _sum(limits, pool, rows)
         fine = np.where(over[rows] > 0, rough[rows], fine)
         order[: len(rows)] = rows[np.argsort(-fine, kind="stable")]
         return self._first_new(pool, order)
@@ -204,14 +225,26 @@ class Bayesian(Controller):
 
     # -- models ----------------------------------------------------------------------------------------------------------
 
-    def _judges(self, weights: np.ndarray) -> list[Judge]:
-        """Improvement of the objective, each constraint, and that nothing fails: as far as anything is known of them."""
-        judges: list[Judge] = []
+    def _improvement(self, weights: np.ndarray) -> list[Judge]:
+        """Of the objective, as far as anything feasible is known: with few data several models are likely and their
+        expectations are averaged; with many one is."""
         scored = [known for known in self._records if known.scores is not None]
         feasible = np.array([known.fate == "feasible" for known in scored], dtype=bool)
-        if feasible.any():
-            targets = normal_scores(joint(scored, weights))
-            judges.append(self._improvement(scored, targets, float(targets[feasible].max())))
+        if not feasible.any():
+            return []
+        targets = normal_scores(joint(scored, weights))
+        best, drawn = float(targets[feasible].max()), self._told < FEW
+        models = [self._taught(f"objective {i}", scored, targets, drawn) for i in range(DRAWN if drawn else 1)]
+
+        def judge(pool: Pool, rows: np.ndarray | None) -> np.ndarray:
+            logs = [log_expected_improvement(*predict(pool, rows), best) for predict in models]
+            return np.logaddexp.reduce(logs, axis=0)
+
+        return [judge]
+
+    def _limits(self) -> list[Judge]:
+        """That each constraint holds, and that nothing fails: as far as anything is known of them."""
+        judges: list[Judge] = []
         for i, constraint in enumerate(self.constraints):
             measured = [known for known in self._records if known.limits[i] is not None]
             if len(measured) > 1 and constraint.metric not in self._exact:
@@ -221,17 +254,6 @@ class Bayesian(Controller):
         if failed.any():
             judges.append(self._below("failure", self._records, np.where(failed, 1.0, -1.0), 0.0))
         return judges
-
-    def _improvement(self, known: Sequence[Record], targets: np.ndarray, best: float) -> Judge:
-        """With few data several models are likely and their expectations are averaged; with many one is."""
-        drawn = self._told < FEW
-        models = [self._taught(f"objective {i}", known, targets, drawn) for i in range(DRAWN if drawn else 1)]
-
-        def judge(pool: Pool, rows: np.ndarray | None) -> np.ndarray:
-            logs = [log_expected_improvement(*predict(pool, rows), best) for predict in models]
-            return np.logaddexp.reduce(logs, axis=0)
-
-        return judge
 
     def _below(self, name: str, known: Sequence[Record], targets: np.ndarray, bound: float) -> Judge:
         predict = self._taught(name, known, targets)
@@ -263,3 +285,8 @@ class Bayesian(Controller):
         if name not in self._surrogates:
             self._surrogates[name] = Surrogate(self._encoding)
         return self._surrogates[name]
+
+
+def _sum(judges: Sequence[Judge], pool: Pool, rows: np.ndarray | None) -> np.ndarray:
+    """What the judges say together of candidates, as a logarithm."""
+    return np.sum([np.zeros(len(pool) if rows is None else len(rows)), *(judge(pool, rows) for judge in judges)], axis=0)

@@ -7,7 +7,7 @@ What is told of an architecture, for any space:
                 that are numbers also have a thermometer: 3 is nearer to 5 than to 7.
     counts      how often each option is taken among decisions that have the same options (three convolutions of six edges),
                 wherever they stand
-    costs       logarithms of FLOPs and parameters, as exact arithmetic says (nas/language/automaton/batch.py). They see what
+    costs       logarithms of FLOPs and parameters, as exact arithmetic says (nas/language/automaton/points.py). They see what
                 decisions hide: an operation that nothing reads costs nothing
 
 One-hot encodings of decisions are what White et al. 2020 ("A Study on Encodings for Neural Architecture Search") call the
@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from nas.errors import SpaceError, UserError
-from nas.language.automaton.batch import Pricer
 from nas.language.automaton.forms import TooEntangled
+from nas.language.automaton.points import PointPricer
 from nas.language.costing import COUNTED, find_metric
 from nas.language.naming import name_decisions
 from nas.language.program import Slot
@@ -237,11 +237,11 @@ def _alike(a: Sequence[Any], b: Sequence[Any]) -> bool:
     return len(a) == len(b) and 2 * sum(x == y for x, y in zip(a, b, strict=True)) >= len(a)
 
 
-def _pricer(space: SearchSpace) -> Pricer | None:
+def _pricer(space: SearchSpace) -> PointPricer | None:
     if not space.is_network:
         return None
     try:
         metrics = [find_metric(name) for name in COUNTED]
-        return Pricer(space, metrics)
+        return PointPricer(space, metrics)
     except (TooEntangled, SpaceError, UserError):  # too large to compile, or an operation without a cost rule
         return None

@@ -205,19 +205,22 @@ class Feasibility:
         chances = self.probability(vectors)
         highest = max(float(chances.max()), SMALLEST)
         keys = memory.rng.exponential(size=len(vectors)) / np.maximum((chances / highest) ** SHARPNESS, SMALLEST)
+        exact = self._exact()
+        fits = exact.genome.fits(vectors) if exact is not None else np.ones(len(vectors), dtype=bool)  # type: ignore[union-attr]
         for i in np.argsort(keys, kind="stable").tolist():
-            if chances[i] >= max(least, NEGLIGIBLE * highest) and self.admits(vectors[i]):
+            if chances[i] >= max(least, NEGLIGIBLE * highest) and fits[i]:
                 architecture = memory.admit(vectors[i])
                 if architecture is not None:
                     return architecture
         return None
 
     def _predicted(self) -> list[int]:
-        """The models that have something to learn from."""
+        """The models that have something to learn from: not those of limits that arithmetic knows."""
         if len(self._seen) < FEWEST:
             return []
+        exact = self._bounds if self._exact() is not None else {}
         measured = [sum(not math.isnan(seen.values[k]) for seen in self._seen) for k in range(len(self._constraints))]
-        found = [k for k, count in enumerate(measured) if count >= FEWEST]
+        found = [k for k, count in enumerate(measured) if count >= FEWEST and self._constraints[k].metric not in exact]
         return found + [len(self._constraints)] * any(seen.refused for seen in self._seen)
 
     def _bound(self, k: int) -> tuple[str, float]:

@@ -35,7 +35,8 @@ from nas.study.objective import Constraint, Objective
 from nas.study.trial import Trial
 
 ROUNDS = 8  # broods that are all known, before a point is drawn from the whole space
-BROOD = 16  # children made at once, of which one is proposed
+BROOD = 16  # children among which to choose where feasibility differs
+FEW = 4  # made at once where it does not
 
 
 class Member(NamedTuple):
@@ -118,19 +119,20 @@ class NSGA2(Controller):
 
     def _propose(self) -> Architecture | None:
         if len(self._members) >= self.start and self._can_mutate:
-            for _ in range(ROUNDS):
-                child = self._feasibility.admit(self._memory, self._brood(), self._mutate)
+            size = BROOD if self._feasibility.is_active else FEW
+            for _ in range(ROUNDS * BROOD // size):
+                child = self._feasibility.admit(self._memory, self._brood(size), self._mutate)
                 if child is not None:
                     return child
         return self._feasibility.draw(self._memory)
 
-    def _brood(self) -> np.ndarray:
-        """Children, (BROOD, width): of two parents or one; those of one parent, and half of the others, are mutated."""
+    def _brood(self, n: int) -> np.ndarray:
+        """Children, (n, width): of two parents or one; those of one parent, and half of the others, are mutated."""
         genome, rng = self.space.genome, self._memory.rng
-        first, second = self._parents(BROOD), self._parents(BROOD)
-        crossed = rng.random(BROOD) < self.crossover
+        first, second = self._parents(n), self._parents(n)
+        crossed = rng.random(n) < self.crossover
         children = np.where(crossed[:, None], genome.crossover(first, second, rng), first)
-        mutated = ~crossed | (rng.random(BROOD) < 0.5)
+        mutated = ~crossed | (rng.random(n) < 0.5)
         if mutated.any():
             children[mutated] = self._mutate(children[mutated])
         return children

@@ -24,6 +24,18 @@ def cpu_name() -> str:
     return f"{_model_name()}, {cores} core{'s' if cores > 1 else ''}"
 
 
+def training_device() -> str:
+    """The GPU that Keras trains on, or the processor."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+    return cpu_name()
+
+
 def _model_name() -> str:
     with contextlib.suppress(OSError):
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)

@@ -153,7 +153,7 @@ class ProxyTraining(GradualEvaluator):
             keras.backend.clear_session()  # Keras keeps a global graph for every model it built
         if found.stopped:
             raise Infeasible(f"trained {len(found.history)} of {settings.epochs} epochs: {found.stopped}")
-        trained = functools.partial(Measurement, device=_training_device(), runtime=_conditions(settings, data))
+        trained = functools.partial(Measurement, device=device.training_device(), runtime=_conditions(settings, data))
         train_seconds, outside = self.metrics[2:]
         measured = curve.measurements(settings.epochs) | {train_seconds: trained(found.total_seconds, "s")}
         in_steps = found.step_seconds * (settings.epochs - before) * math.ceil(len(data.train_x) / settings.batch_size)
@@ -228,7 +228,7 @@ class _Curve:
     def measurements(self, epochs: int) -> dict[str, Measurement]:
         """What is known after so many epochs."""
         conditions = _conditions(dataclasses.replace(self._settings, epochs=epochs), self._data)
-        trained = functools.partial(Measurement, device=_training_device(), runtime=conditions)
+        trained = functools.partial(Measurement, device=device.training_device(), runtime=conditions)
         return {name: trained(v) for name, v in zip(self._metrics, (self.values[-1], min(self.values)), strict=True)}
 
 
@@ -260,18 +260,6 @@ def at_resolution(model: Any, data: Dataset, seed: int) -> Any:
             hint="Use resolution=1, and epochs or data_share to save time",
         )
     return small
-
-
-def _training_device() -> str:
-    """The GPU that Keras trains on, or the processor."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        for gpu in tf.config.list_physical_devices("GPU"):
-            return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-    return device.cpu_name()
 
 
 def _conditions(settings: TrainSettings, data: Dataset) -> str:

@@ -17,6 +17,8 @@
     full         a full training in a process of its own
     task         `python -m trainer.task`: the container entry point for training and tuning
     tuning       hyperparameter tuning (HPT)
+    vertex       Vertex AI's jobs, and its trial protocol spoken here
+    vertex_trial what a Vertex AI NAS trainer imports
 
 TensorFlow is imported where networks are trained or exported, not before.
 """

@@ -65,7 +65,8 @@ def read_text(location: str) -> str:
     """A small text file, here or in a bucket.
 
     Raises:
-        UserError: it is not there or is no text.
+        DataError: it is not there.
+        UserError: it cannot be read, or is no text.
     """
     path = mounted(location)
     try:
@@ -75,9 +76,9 @@ def read_text(location: str) -> str:
         with _bucket(location) as bucket:
             return bucket.blob(name).download_as_bytes(retry=_retry()).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot be read ({getattr(error, 'strerror', None) or error})", path=location, hint="Check that the file is there"
-        ) from None
+        kind = DataError if isinstance(error, FileNotFoundError) else UserError
+        reason = getattr(error, "strerror", None) or error
+        raise kind(f"cannot be read ({reason})", path=location, hint="Check that the file is there") from None
 
 
 def upload(directory: Path, url: str) -> None:
@@ -97,10 +98,10 @@ def upload(directory: Path, url: str) -> None:
 def _bucket(url: str) -> Iterator[Any]:
     """The bucket of `url`, with the library's refusals said as user errors."""
     try:
+        import google.cloud.storage as storage
         from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, RetryError, Unauthorized
         from google.auth.credentials import AnonymousCredentials
         from google.auth.exceptions import GoogleAuthError
-        from google.cloud import storage
     except ImportError:
         raise UserError("gs:// needs google-cloud-storage", path=url, hint="Run: pip install 'espalier-nas[gcs]'") from None
     try:

@@ -1,9 +1,9 @@
 """The container entry point: `python -m trainer.task` trains one architecture and reports its validation loss.
 
 It is the book's task.py under Keras 3, with the same flags: one command for a full training, and for each trial of
-hyperparameter tuning, here (`trainer.tuning`) or on Vertex AI. After training it saves the network to AIP_MODEL_DIR and reports
-the last epoch's `val_loss` through cloudml-hypertune. A training that diverges reports NaN and saves nothing, which tuning
-services count as an infeasible trial.
+hyperparameter tuning, here (`trainer.tuning`) or on Vertex AI. It reports `val_loss` through cloudml-hypertune after each
+epoch, so that a service can stop it early; the last is its result. After training it saves the network to AIP_MODEL_DIR. A
+training that diverges reports NaN and saves nothing, which tuning services count as an infeasible trial.
 
     python -m trainer.task --epochs=10 --steps_per_epoch=100 --learning_rate=0.001 --batch_size=16 --loss=mse
 """
@@ -139,16 +139,16 @@ def run(args: argparse.Namespace) -> None:
     )
     architecture = find_architecture(args.architecture)
     dataset = load_data(args.data)
+    report = Reporter()
     for note in dataset.notes:
         print(f"note: {note}")
-    with _output(args.model_dir) as model_dir:
+    with output_folder(args.model_dir) as model_dir:
         with strategy(args.distribute).scope():
             model = architecture.build(seed=args.seed)
         _say_what(model, dataset, settings)
         try:
-            result = train(
-                model, dataset, settings, _say_epoch(settings.epochs), checkpoint_directory=_checkpoints(args.checkpoint_dir)
-            )
+            on_epoch = _say_epoch(settings.epochs, report)
+            result = train(model, dataset, settings, on_epoch, checkpoint_directory=_checkpoints(args.checkpoint_dir))
         except Diverged as error:
             print(f"training diverged: {error}", file=sys.stderr)
             if is_chief():
@@ -157,7 +157,8 @@ def run(args: argparse.Namespace) -> None:
         if model_dir is not None and is_chief():
             save(model, model_dir, dataset, result)
     if is_chief():
-        report(result.last_val_loss, args.epochs)
+        report(result.last_val_loss, args.epochs)  # of a training that was complete before, nothing was reported yet
+    print(f"{METRIC} {result.last_val_loss:.6g}")
 
 
 def save(model: Any, directory: Path, dataset: Dataset, result: TrainResult) -> None:
@@ -172,16 +173,34 @@ def save(model: Any, directory: Path, dataset: Dataset, result: TrainResult) -> 
     (directory / "training.json").write_text(json.dumps({"data": dataset.name, "history": history}, indent=1), encoding="utf-8")
 
 
-def report(value: float, epochs: int) -> None:
-    """The figure a tuning service reads, in the file CLOUD_ML_HP_METRIC_FILE names."""
-    import hypertune
+class Reporter:
+    """Reports to a tuning service, in the file that CLOUD_ML_HP_METRIC_FILE names.
 
-    file = os.environ.get("CLOUD_ML_HP_METRIC_FILE")
-    if file:
-        os.environ["CLOUD_ML_HP_METRIC_FILE"] = os.path.abspath(file)  # hypertune cannot make the folder of a bare file name
-    tuner = hypertune.HyperTune()
-    tuner.report_hyperparameter_tuning_metric(hyperparameter_metric_tag=METRIC, metric_value=value, global_step=epochs)
-    print(f"{METRIC} {value:.6g}")
+    Made once a training: hypertune begins the file anew each time it is made.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self, value: float, epoch: int) -> None:
+        """The figure after so many epochs; the second time for the same epoch it is not reported again."""
+        if self._last == 0:
+            self._tuner = self._make()
+        if epoch != self._last or math.isnan(value):
+            self._last = epoch
+            self._tuner.report_hyperparameter_tuning_metric(
+                hyperparameter_metric_tag=METRIC, metric_value=value, global_step=epoch
+            )
+
+    def _make(self) -> Any:
+        import hypertune
+
+        file = os.environ.get("CLOUD_ML_HP_METRIC_FILE")
+        if file:
+            os.environ["CLOUD_ML_HP_METRIC_FILE"] = os.path.abspath(
+                file
+            )  # hypertune cannot make the folder of a bare file name
+        return hypertune.HyperTune()
 
 
 def _default_data() -> str:
@@ -211,7 +230,7 @@ def _read_point(location: str) -> tuple[str, Mapping[str, Any]]:
 
 
 @contextlib.contextmanager
-def _output(model_dir: str | None) -> Iterator[Path | None]:
+def output_folder(model_dir: str | None) -> Iterator[Path | None]:
     """The folder to save to; for a bucket that is not mounted, a temporary one that is uploaded at the end.
 
     It is made before training: an hour's work is not lost to a missing permission.
@@ -253,8 +272,10 @@ def _say_what(model: Any, dataset: Dataset, settings: TrainSettings) -> None:
     print(f"{dataset!r}\n{model.name}: {model.count_params()} parameters\n{settings}", flush=True)
 
 
-def _say_epoch(epochs: int) -> Any:
+def _say_epoch(epochs: int, report: Reporter) -> Any:
     def say(epoch: int, logs: Mapping[str, float]) -> None:
+        if is_chief():
+            report(logs["val_loss"], epoch)
         print(
             f"epoch {epoch}/{epochs}: loss {logs['loss']:.5f}, val_loss {logs['val_loss']:.5f}, {logs['seconds']:.1f} s",
             flush=True,

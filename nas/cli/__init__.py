@@ -5,7 +5,10 @@
     spaces     nas spaces | check | cost | show
     search     nas search | resume
     studies    nas status | top | report | export
-    training   nas train | tune
+    training   nas train
+    tuning     nas tune
+    latency    nas latency calibrate | predict | measure
+    proxy      nas proxy design | zero-cost; proxy_judge evaluates its references
     preflight  what a space is, in figures
     job        what `nas search` does
     finish     what follows the search with --full, stage by stage

@@ -23,10 +23,8 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with 0 (success), 2 (a user's mistake), 130 (interrupted) or 1 (a failure)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for the processes that import TensorFlow: their news is not the user's
-    from nas.cli import search, spaces, studies, training  # each registers its commands on `app`
-
-    for module in (spaces, search, studies, training):
-        module.register(app)
+    if not app.registered_commands:
+        _register_all()
     try:
         app(args=arguments)
     except UserError as error:
@@ -35,3 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _register_all() -> None:
+    """Every module of commands on `app`."""
+    from nas.cli import latency, proxy, search, spaces, studies, training, trial, tuning, vertex
+
+    for module in (spaces, latency, proxy, search, studies, training, trial, tuning, vertex):
+        module.register(app)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas.language.space import SearchSpace
+    from nas.study.objective import Objective
 
 SpaceArgument = Annotated[
     str, typer.Argument(metavar="SPACE", help="A prebuilt name (see `nas spaces`), module.path.function, or file.py:function.")
@@ -64,6 +65,24 @@ def read_limits(texts: Sequence[str] | None) -> dict[str, float | str]:
         except ValueError:
             limits[metric] = value
     return limits
+
+
+def read_objective(reward: str, loss: str) -> Objective:
+    """What a search looks for: the loss small, or `"mnasnet-soft:latency_ms=5,flops=200e6"`, the loss weighed with costs."""
+    import nas
+
+    if not reward:
+        return nas.minimize(loss)
+    form, colon, rest = reward.partition(":")
+    targets: dict[str, float] = {}
+    for text in rest.split(",") if colon else ():
+        metric, _, value = text.partition("=")
+        try:
+            targets[metric.strip()] = float(value)
+        except ValueError:
+            expected = "FORM:METRIC=TARGET, e.g. mnasnet-soft:latency_ms=5"
+            raise UserError(f"{text!r} is no target", path="--reward", received=reward, expected=expected) from None
+    return nas.reward(form, loss=loss, **targets)  # type: ignore[arg-type]
 
 
 def print_json(facts: Any) -> None:

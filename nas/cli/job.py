@@ -17,8 +17,9 @@ from typing import Any
 import controllers
 import evaluators
 import nas
+from evaluators.proxy_design import Proxy
 from nas.cli import preflight
-from nas.cli.common import find_space
+from nas.cli.common import find_space, read_objective
 from nas.cli.finish import Finish, results_table
 from nas.errors import StudyError, UserError
 from nas.study.database import exists
@@ -42,9 +43,13 @@ class JobSettings:
         controller_settings: what the controller takes beside its seed.
         start_from: "baselines", whose trials come first, or "".
         warm_start: the directory of an earlier study, or "".
+        reward: how the loss is weighed with costs (`read_objective`), or "".
         limits: metric -> bound or the name of a baseline that sets it.
+        proxy_file: what `nas proxy design` wrote, or "".
+        proxy: what it chose (`evaluators.proxy_design.Proxy`); it takes the place of the next three.
         proxy_epochs, proxy_batch_size: how a trial is trained.
         proxy_resolution: factor on the images' height and width in a trial, for spaces whose networks take any size.
+        cache: a file of measurements that searches share, or "" for one of this search alone.
         full: whether tuning, full training and export follow.
         tune_trials, tune_epochs: of the tuning.
         train_epochs: of full training, the same for every network.
@@ -53,17 +58,21 @@ class JobSettings:
 
     space: str
     data: str
-    controller: str = "evolution"
+    controller: str = "auto"
     trials: int = 24
     workers: int = 2
     seed: int = 0
     limits: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
+    proxy_file: str = ""
+    proxy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     proxy_epochs: int = 3
     proxy_resolution: float = 0.6
     proxy_batch_size: int = 16
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reward: str = ""
     start_from: str = ""
     warm_start: str = ""
+    cache: str = ""
     full: bool = False
     tune_trials: int = 4
     tune_epochs: int = 2
@@ -79,7 +88,10 @@ class JobSettings:
         over = self.controller_settings.get("over", {}).get("name")
         start = f" --over {over}" if over else ""
         start += f" --start-from {self.start_from}" if self.start_from else ""
+        start += f" --reward {self.reward}" if self.reward else ""
         start += f" --warm-start {self.warm_start}" if self.warm_start else ""
+        start += f" --proxy {self.proxy_file}" if self.proxy_file else ""
+        start += f" --cache {self.cache}" if self.cache else ""
         return (
             f"nas search {self.space} --data {self.data} --controller {self.controller}{start} --trials {self.trials}"
             f" --workers {self.workers} --seed {self.seed}{limits}{' --full' if self.full else ''} --out {directory}\n"
@@ -112,6 +124,8 @@ class Job:
             )
         self.data = load_data(settings.data)
         self.data.check_fits(self.space.input_shape, self.space.output_shape)
+        self.proxy = Proxy.from_json(dict(settings.proxy)) if settings.proxy else self._usual_proxy()
+        self.objective = self._read_objective()
         self._check_arithmetic_limits()
         if settings.start_from and (settings.start_from != "baselines" or not self.space.baselines):
             hint = "" if self.space.baselines else f"{settings.space} has no baselines: leave it out"
@@ -152,8 +166,8 @@ class Job:
         study = nas.Study(
             self.space,
             self.controller,
-            [evaluators.Cost(), evaluators.Latency(), self._proxy()],
-            objectives=[nas.minimize("val_mse")],
+            self._chain(),
+            objectives=[self.objective],
             constraints=limits,
             directory=str(self.directory),
             seed=self.settings.seed,
@@ -177,8 +191,9 @@ class Job:
         measured_limits = any(metric not in preflight.PRICED for metric in self.settings.limits)
         points: dict[str, dict[str, Any]] = {}
         if self.space.baselines:
-            chain = [evaluators.Cost(), evaluators.Latency(), self._proxy()]
-            trials = self.judge(list(self.space.baselines.values()), chain, "baselines", "Baselines", self.settings.workers)
+            trials = self.judge(
+                list(self.space.baselines.values()), self._chain(), "baselines", "Baselines", self.settings.workers
+            )
             points = {
                 name: {m: v.to_json() for m, v in trial.measurements.items()}
                 for name, trial in zip(self.space.baselines, trials, strict=True)
@@ -188,7 +203,9 @@ class Job:
             random = self.space.sample(self.settings.seed, n=DRAWN)
             smallest = preflight.cheapest(self.space, "flops", seed=self.settings.seed)
             what = "Latency of random architectures"
-            drawn = self.judge([*random, smallest], [evaluators.Latency()], "random", what, self.settings.workers)
+            drawn = self.judge(
+                [*random, smallest], [self._remembered(evaluators.Latency())], "random", what, self.settings.workers
+            )
         limits = {metric: self._limit(metric, bound, points) for metric, bound in self.settings.limits.items()}
         measured = {m: [t.value(m) for t in drawn[:DRAWN] if m in t.measurements] for m in limits if m not in preflight.PRICED}
         for metric in measured:
@@ -226,16 +243,14 @@ class Job:
         return preflight.resolve_limit(self.space, metric, bound)
 
     def _check_arithmetic_limits(self) -> None:
-        """Refuses a limit below the cheapest architecture, and one on a metric that nothing measures."""
+        """Refuses a limit below the cheapest architecture, and one on a metric that nothing measures; so for a reward."""
         known = set(preflight.PRICED) | set(evaluators.Latency.metrics)
-        for metric, bound in self.settings.limits.items():
+        weighed = [metric for metric, _ in self.objective.reward.targets] if self.objective.reward else []
+        for option, metric in [("--reward", m) for m in weighed] + [("--at-most", m) for m in self.settings.limits]:
             if metric not in known:
-                raise UserError(
-                    f"nothing measures {metric!r}",
-                    path="--at-most",
-                    received=metric,
-                    expected=f"one of {', '.join(sorted(known))}",
-                )
+                expected = f"one of {', '.join(sorted(known))}"
+                raise UserError(f"nothing measures {metric!r}", path=option, received=metric, expected=expected)
+        for metric, bound in self.settings.limits.items():
             if isinstance(bound, str) and bound not in self.space.baselines:
                 names = ", ".join(self.space.baselines) or "none"
                 raise UserError(
@@ -274,14 +289,33 @@ class Job:
 
     # -- small things ----------------------------------------------------------------------------------------------------
 
-    def _proxy(self) -> Any:
+    def _chain(self) -> list[Any]:
+        """Who judges a trial. What baselines were measured at before the search is not measured again."""
+        gates = [evaluators.Cost(), self._remembered(evaluators.Latency())]
+        counted = self.proxy.metric in evaluators.Cost.metrics  # a proxy that is a count is measured already
+        return gates if counted else [*gates, self._remembered(self.proxy.evaluator(self.data))]
+
+    def _remembered(self, evaluator: Any) -> Any:
+        return evaluators.cached(evaluator, self.settings.cache or self.directory / "measured" / "measurements.db")
+
+    def _usual_proxy(self) -> Proxy:
         s, shape = self.settings, self.space.input_shape or ()
         is_image = len(shape) == 3
         resized = is_image and self.space.takes_size(scaled_size(shape[:2], s.proxy_resolution))
         resolution = s.proxy_resolution if resized else 1.0
-        return evaluators.ProxyTraining(
-            self.data, epochs=s.proxy_epochs, resolution=resolution, batch_size=s.proxy_batch_size, schedule="cosine"
-        )
+        settings = {"epochs": s.proxy_epochs, "resolution": resolution, "batch_size": s.proxy_batch_size, "schedule": "cosine"}
+        return Proxy("training", settings, "val_mse", "minimize")
+
+    def _read_objective(self) -> nas.Objective:
+        """What is searched by: the proxy's metric, perhaps weighed with costs."""
+        if self.proxy.goal == "minimize":
+            return read_objective(self.settings.reward, self.proxy.metric)
+        if self.settings.reward:
+            problem = f"{self.proxy.metric} is no error that costs could be weighed with"
+            raise UserError(
+                problem, path="--reward", received=self.settings.reward, hint="Use --at-most, or a proxy that trains"
+            )
+        return self.proxy.objective()
 
     def _stored_notes(self) -> dict[str, Any]:
         """What an earlier run of the same job found out before its search; refuses another job's directory."""
@@ -291,8 +325,8 @@ class Job:
         mine, theirs = self.settings.to_json(), notes.pop("job", None)
         if theirs is None:
             return {}
-        fixed = ["space", "data", "controller", "seed", "limits", "start_from", "warm_start"]
-        fixed += ["proxy_epochs", "proxy_resolution", "proxy_batch_size"]
+        fixed = ["space", "data", "controller", "seed", "limits", "reward", "start_from", "warm_start"]
+        fixed += ["proxy", "proxy_epochs", "proxy_resolution", "proxy_batch_size"]
         theirs = JobSettings.from_json(theirs).to_json()
         different = [k for k in fixed if mine[k] != theirs.get(k)]
         if different:

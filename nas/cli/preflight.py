@@ -22,11 +22,16 @@ from nas.language.copies import Duplicates
 from nas.language.costing import COUNTED, find_metric
 from nas.language.duplicates import find_duplicates
 from nas.language.intervals import wilson
+from nas.language.pricing import Cost
 from nas.study.report.facts import UNITS, facts_of_space, histogram_lines
 
 PRICED = ("flops", "macs", "params", "peak_activation_bytes")
 BINS = 12  # of the histogram
 PRICED_AT_ONCE = 4_096  # architectures drawn for medians, where they are priced in batches
+PRICED_UNCOMPILED = 1_000  # the same where there is no automaton: such spaces are large, and each layer is worked out anew
+LOWERED = 100  # architectures drawn for what is not additive, unless they have more
+NODES = 20_000  # than so many operations together: that takes a few tenths of a second
+FEWEST = 10  # of them all the same
 LIKELY_SIZE = 10_000  # points; in a smaller space a search sees most of it
 FEW_DISTINCT = 0.5  # share of points below which copies are worth a warning
 
@@ -35,7 +40,7 @@ def describe_space(
     space: Any,
     limits: Mapping[str, float | str],
     *,
-    samples: int = 100,
+    samples: int | None = None,
     seed: int = 0,
     measured: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
@@ -43,7 +48,8 @@ def describe_space(
 
     Args:
         limits: metric -> bound, or the name of a baseline whose own cost is the bound.
-        samples: how many architectures, drawn uniformly, are lowered for what the automaton does not count.
+        samples: how many architectures, drawn uniformly, are lowered for what does not add up over operations; by default a
+            hundred, fewer where networks are large.
         measured: metric -> values of architectures drawn uniformly, for metrics that are not arithmetic.
 
     Raises:
@@ -63,9 +69,9 @@ def describe_space(
     automaton = _automaton(space)
     values: dict[str, Sequence[float]] = {metric: list(found) for metric, found in measured.items()}
     if space.is_network:
-        costs = [architecture.cost() for architecture in space.sample(seed, n=samples)]
-        uncounted = PRICED if automaton is None else [metric for metric in PRICED if metric not in COUNTED]
-        values |= {metric: [getattr(cost, metric) for cost in costs] for metric in uncounted}
+        values |= _lowered(space, samples, seed)
+        if automaton is None:
+            values |= _priced(space, seed)
     duplicates = find_duplicates(space, seed)
     report: dict[str, Any] = {
         "name": space.name,
@@ -85,7 +91,7 @@ def describe_space(
         "within": None,
     }
     if automaton is not None:
-        report["costs"] = _counted_costs(space, seed) | report["costs"]
+        report["costs"] |= _counted_costs(space, seed)
         report["histogram"] = _histogram(space)
     counted = {metric: bound for metric, bound in bounds.items() if automaton is not None and metric in COUNTED}
     for metric, bound in bounds.items():
@@ -179,10 +185,35 @@ def _distinct(found: Duplicates) -> dict[str, Any]:
     }
 
 
+def _lowered(space: Any, samples: int | None, seed: int) -> dict[str, list[float]]:
+    """What architectures drawn uniformly cost, each lowered by itself."""
+    costs: list[Cost] = []
+    nodes = 0
+    for architecture in space.sample(seed, n=samples or LOWERED):
+        if samples is None and nodes > NODES and len(costs) >= FEWEST:
+            break
+        costs.append(architecture.cost())
+        nodes += len(architecture.network)
+    return {metric: [getattr(cost, metric) for cost in costs] for metric in PRICED}
+
+
+def _priced(space: Any, seed: int) -> dict[str, list[float]]:
+    """What more architectures cost, as far as it adds up; nothing where they cannot be priced in batches."""
+    try:
+        priced = Pricer(space, [find_metric(metric) for metric in COUNTED]).price(_draws(space, seed, PRICED_UNCOMPILED))
+    except TooEntangled:
+        return {}
+    return dict(zip(COUNTED, priced.costs[priced.builds].T.tolist(), strict=True))
+
+
+def _draws(space: Any, seed: int, count: int) -> np.ndarray:
+    return space.genome.sample(np.random.default_rng(seed), count)
+
+
 def _counted_costs(space: Any, seed: int) -> dict[str, dict[str, Any]]:
     """Ranges of additive costs with the architectures at their ends, and medians of draws."""
     pricer = Pricer(space, [find_metric(metric) for metric in COUNTED])
-    drawn = pricer.price(space.genome.sample(np.random.default_rng(seed), PRICED_AT_ONCE)).costs
+    drawn = pricer.price(_draws(space, seed, PRICED_AT_ONCE)).costs
     found = {}
     for i, metric in enumerate(COUNTED):
         low, high = space.cheapest(metric), space.dearest(metric)

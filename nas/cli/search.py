@@ -25,10 +25,10 @@ def search(
         str,
         typer.Option(
             "--controller",
-            help="random, evolution, reinforce, optuna-tpe, ...; around one of them, with most trainings cut short: asha, "
-            "hyperband, successive-halving, median-stopping.",
+            help="auto needs no choosing; or random, evolution, bayesian, reinforce, tpe, ...; around one of them, with most "
+            "trainings cut short: asha, hyperband, successive-halving, median-stopping.",
         ),
-    ] = "evolution",
+    ] = "auto",
     over: Annotated[
         str | None,
         typer.Option("--over", metavar="NAME", help="The controller inside asha, hyperband, ...; evolution by default."),
@@ -36,13 +36,37 @@ def search(
     trials: Annotated[int, typer.Option("--trials", help="Finished trials in all, those of earlier runs included.")] = 24,
     workers: Annotated[int, typer.Option("--workers", help="Trials evaluated at a time.")] = 2,
     at_most: AtMostOption = None,
+    reward: Annotated[
+        str,
+        typer.Option(
+            "--reward",
+            metavar="FORM:METRIC=TARGET",
+            help="Weigh the error with costs instead of limiting them, e.g. mnasnet-soft:latency_ms=5; also mnasnet-hard, "
+            "vertex, vertex-hard, tunas.",
+        ),
+    ] = "",
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="The study's directory.")] = "runs/search",
     seed: SeedOption = 0,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of a trial's proxy training.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Epochs of a trial's proxy training; 3 by default.")
+    ] = None,
     resolution: Annotated[
-        float,
-        typer.Option("--resolution", help="Factor on image size in proxy training, where the space's networks take any size."),
-    ] = 0.6,
+        float | None,
+        typer.Option(
+            "--resolution",
+            help="Factor on image size in proxy training, where the space's networks take any size; 0.6 by default.",
+        ),
+    ] = None,
+    proxy: Annotated[
+        str,
+        typer.Option("--proxy", metavar="FILE", help="Judge trials as `nas proxy design` chose (its proxy.json) instead."),
+    ] = "",
+    cache: Annotated[
+        str,
+        typer.Option(
+            "--cache", metavar="FILE", help="Measurements that searches share: nothing is measured twice on a device."
+        ),
+    ] = "",
     start_from: Annotated[
         str, typer.Option("--start-from", metavar="baselines", help="Try the space's published networks first.")
     ] = "",
@@ -61,8 +85,15 @@ def search(
 
     Example: nas search colorizer --data photos --at-most latency_ms=book --trials 24 --full --out runs/first
     """
+    from evaluators.proxy_design import read_proxy
     from nas.cli.job import JobSettings
 
+    if proxy and (epochs is not None or resolution is not None):
+        raise UserError(
+            "it says how trials are trained", path="--proxy", received=proxy, hint="Leave out --epochs, --resolution"
+        )
+    chosen = read_proxy(proxy) if proxy else None
+    epochs = epochs or (chosen.settings.get("epochs", 1) if chosen else 3)
     settings = JobSettings(
         space=space,
         data=data,
@@ -72,10 +103,14 @@ def search(
         seed=seed,
         limits=read_limits(at_most),
         controller_settings=_suited(controller, over, trials, epochs),
+        reward=reward,
         start_from=start_from,
         warm_start=warm_start,
+        proxy_file=proxy,
+        proxy=chosen.to_json() if chosen else {},
         proxy_epochs=epochs,
-        proxy_resolution=resolution,
+        proxy_resolution=0.6 if resolution is None else resolution,
+        cache=cache,
         full=full,
         tune_trials=tune_trials,
         tune_epochs=tune_epochs,

@@ -54,8 +54,13 @@ def check(
     space: SpaceArgument,
     at_most: AtMostOption = None,
     samples: Annotated[
-        int, typer.Option("--samples", min=10, help="Random architectures lowered for what is not counted exactly.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--samples",
+            min=10,
+            help="Random architectures lowered for peak memory, which does not add up; 100, or fewer large ones.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,8 +68,13 @@ def check(
 
     Example: nas check colorizer --at-most flops=100e6
     """
+    import gc
+
     from nas.cli.preflight import describe_space, print_description
 
+    gc.set_threshold(
+        200_000
+    )  # a space is many small objects, hardly any of them garbage: looking for it takes a sixth of the time
     report = describe_space(find_space(space), read_limits(at_most), samples=samples, seed=seed)
     if as_json:
         print_json(report)
@@ -89,7 +99,7 @@ def cost(
 
     from nas.language.pricing import itemize
 
-    chosen = _choose(find_space(space), index, baseline, sample, seed)
+    chosen = chosen_architectures(find_space(space), index, baseline, sample, seed)
     rows = [{"index": a.index, "fingerprint": a.fingerprint} | dataclasses.asdict(a.cost()) for a in chosen]
     details = [[row._asdict() for row in itemize(a.network)] if items else [] for a in chosen]
     if as_json:
@@ -110,7 +120,8 @@ def cost(
         console().print(listing)
 
 
-def _choose(space: Any, index: int | None, baseline: str | None, sample: int | None, seed: int) -> list[Any]:
+def chosen_architectures(space: Any, index: int | None, baseline: str | None, sample: int | None, seed: int) -> list[Any]:
+    """The architectures that options name; a random one where none of them is given."""
     if index is not None:
         return [space.architecture(index)]
     if baseline is not None:

@@ -56,9 +56,15 @@ class Assembler:
                 hint="Only oneof, manyof and float choices can be used in a network",
             )
 
-    def graph(self, vector: Any, inputs: Mapping[str, Shape] | None = None) -> Graph:
-        """The live graph of the decisions in `vector` (one row of the genome); `inputs`: on inputs of another size."""
-        net = Net()
+    def graph(self, vector: Any, inputs: Mapping[str, Shape] | None = None, net: Net | None = None) -> Graph:
+        """The live graph of the decisions in `vector` (one row of the genome).
+
+        Args:
+            vector: the decisions.
+            inputs: their shapes, where the network is to run on inputs of another size.
+            net: what builds it, where it is not to be the live graph.
+        """
+        net = net or Net()
         edges = [net.input(name, shape) for name, shape in (inputs or self._inputs).items()]
         found = net.apply(self._make(vector.tolist(), vector.tobytes()), *edges)
         return net.graph((found,) if isinstance(found, Edge) else found)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.errors import UserError
-from nas.language.automaton.batch import Pricer
 from nas.language.automaton.compiler import Automaton
+from nas.language.automaton.points import PointPricer
 from nas.language.costing import Metric, Rule, find_metric, read_limits
 from nas.language.feasible_genome import FeasibleGenome
 from nas.language.selection import Selection, Size
@@ -85,8 +85,8 @@ class Budget:
         )
 
     @functools.cached_property
-    def _pricer(self) -> Pricer:
-        return Pricer(self.space, [metric for metric, _ in self._bounds])
+    def _pricer(self) -> PointPricer:
+        return PointPricer(self.space, [metric for metric, _ in self._bounds])
 
     # -- how many --------------------------------------------------------------------------------------------------------
 

@@ -61,13 +61,15 @@ class KeySource(NamedTuple):
 
     Attributes:
         of: (n, width) points -> n keys, hashable.
+        rough: the same faster: keys that are equal where those are, and now and then where those are not.
         slow: how much slower than in batches.
-        operations: of how many the keys have been made.
+        work: how much has been done so far; time goes with it.
     """
 
     of: Callable[[np.ndarray], list]
+    rough: Callable[[np.ndarray], list] | None = None
     slow: int = 1
-    operations: Callable[[], int] = lambda: 0
+    work: Callable[[], int] = lambda: 0
 
 
 class Names:

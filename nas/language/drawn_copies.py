@@ -7,8 +7,8 @@ so that what matters in one network of a million is not taken for dead.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from nas.language.space import SearchSpace
 
 COMPARED = 20_000  # points that are compared with drawn ones otherwise
-FEW = 4  # then, points that are compared before the next are made
-BATCH = 16  # points drawn together at first otherwise, then as many as
-TOGETHER = 2_000  # comparisons take
+FEW = 4  # steps that are looked at before the others: one that shows a copy is enough
+SECOND = 8  # points, at least, that are drawn after the first one, which tells what need not be asked of them
 ELSEWHERE = 64  # points at which what has made no difference is tried once more
-OPERATIONS = 1_500_000  # of the networks that are compared, at most: deep ones take longer
+WORK = 400_000  # operations of the networks that are compared, at most, or about a second: of large networks, fewer
 DRAWN = 1_000  # at most
 SEEN = 5  # comparisons, at least, before a decision or an option is called a copy without having seen all points
 
@@ -35,8 +34,7 @@ class Drawing:
 
     def __init__(self, space: SearchSpace, keys: KeySource, seed: int):
         self._space, self._program, self._names = space, space.genome.program, Names(space)
-        self._keys, self._slow = keys.of, keys.slow
-        self._operations = keys.operations
+        self._keys = keys
         self._moves = Moves(self._program)
         self._rng = np.random.default_rng(seed)
         self._compared = 0
@@ -49,13 +47,11 @@ class Drawing:
     def found(self) -> Duplicates:
         """What is the same, as far as can be seen."""
         drawn = firsts = 0
-        batch = 1 if self._slow > 1 else BATCH
-        while drawn < DRAWN and self._compared < COMPARED // self._slow and self._operations() < OPERATIONS:
-            points = self._space.genome.sample(self._rng, batch)
+        while drawn < DRAWN and (left := self._left()) > 0:
+            batch = max(int(drawn * left / (1 - left)), SECOND) if drawn and self._keys.slow == 1 else 1
+            points = self._space.genome.sample(self._rng, min(batch, DRAWN - drawn))
             firsts += self._count_firsts(points)
-            drawn += batch
-            if self._slow == 1:
-                batch = min(max(TOGETHER * drawn // self._compared, BATCH), DRAWN)
+            drawn += len(points)
         self._look_elsewhere()
         dead = outermost([i for i in sorted(self._alike) if self._alike[i] >= SEEN and i not in self._matters], self._program)
         hidden = {i for slot in dead for i in range(slot, self._program.slots[self._program.slots[slot].group[-1]].end)}
@@ -72,16 +68,17 @@ class Drawing:
             tuple(same.values()),
         )
 
+    def _left(self) -> float:
+        """Which share of what may be spent is left."""
+        return 1 - max(self._compared * self._keys.slow / COMPARED, self._keys.work() / WORK)
+
     def _look_elsewhere(self) -> None:
         """Asks what has made no difference so far at points in which rare options are frequent."""
-        points = self._program.vectors([draw_evenly(self._program, self._rng) for _ in range(ELSEWHERE // self._slow)])
-        for at in range(0, len(points), BATCH):
-            some = points[at : at + BATCH]
+        points = self._program.vectors([draw_evenly(self._program, self._rng) for _ in range(ELSEWHERE // self._keys.slow)])
+        for some in np.split(points, [FEW]):
             steps = [[step for step in self._moves.steps(point) if self._is_suspect(step)] for point in some]
-            if any(steps):
-                own = self._keys(some)
-                for k, kept, found in self._evaluated(steps):
-                    self._learn(kept, [key == own[k] for key in found])
+            for _, kept, equal in self._compare(_Drawn(some, self._keys), steps):
+                self._learn(kept, equal)
 
     def _is_suspect(self, step: Step) -> bool:
         """Whether it would be told as making no difference."""
@@ -90,27 +87,26 @@ class Drawing:
 
     def _count_firsts(self, points: np.ndarray) -> int:
         """How many of the points are the first of their kind, as far as can be seen."""
-        own = self._keys(points)
+        drawn = _Drawn(points, self._keys)
         texts = [tuple(self._program.values(point)) for point in points]
         waiting = [self._steps(point) for point in points]
         firsts = set(range(len(points)))
+        few = FEW
         while any(waiting):
-            taken = [steps[: self._at_once(steps)] for steps in waiting]
+            taken = [steps[: self._open_ones(steps) + few] for steps in waiting]
             waiting = [steps[len(now) :] for steps, now in zip(waiting, taken, strict=True)]
-            for k, steps, found in self._evaluated(taken):
-                equal = [key == own[k] for key in found]
+            for k, steps, equal in self._compare(drawn, taken):
                 self._learn(steps, equal)
                 hits = [step.slot for step, same in zip(steps, equal, strict=True) if same and step.point < texts[k]]
                 self._hits.update(hits)
                 if hits:
                     firsts.discard(k)
             waiting = [steps if k in firsts else [] for k, steps in enumerate(waiting)]
-        left = sorted(firsts)
-        swaps = [[Step(-1, -1, -1, p) for p in self._moves.exchanges(points[k]) if p < texts[k]] for k in left]
-        for k, _, found in self._evaluated(swaps):
-            if own[left[k]] in found:
-                firsts.discard(left[k])
-        return len(firsts)
+            few = FEW if self._keys.slow > 1 else len(self._program.slots) ** 2
+        swaps: list[list[Step]] = [[] for _ in points]
+        for k in firsts:
+            swaps[k] = [Step(-1, -1, -1, point) for point in self._moves.exchanges(points[k]) if point < texts[k]]
+        return len(firsts) - sum(any(equal) for _, _, equal in self._compare(drawn, swaps))
 
     def _steps(self, point: np.ndarray) -> list[Step]:
         """The steps that can tell something: of what is not known to matter first, then those to earlier points."""
@@ -123,10 +119,9 @@ class Drawing:
         """Whether it is not known yet that the decision, or the two options, make a difference."""
         return step.slot not in self._matters or (step.before != INACTIVE and _pair(step) not in self._differ)
 
-    def _at_once(self, steps: list[Step]) -> int:
-        """How many steps to look at together: where keys are slow, few, since one that shows a copy is enough."""
-        open_ones = next((i for i, step in enumerate(steps) if not self._is_open(step)), len(steps))
-        return len(steps) if self._slow == 1 else open_ones or FEW
+    def _open_ones(self, steps: list[Step]) -> int:
+        """How many steps there are before the first one that is not open."""
+        return next((i for i, step in enumerate(steps) if not self._is_open(step)), len(steps))
 
     def _learn(self, steps: list[Step], equal: list[bool]) -> None:
         """Takes note of which steps have made a difference, all from one point."""
@@ -142,15 +137,18 @@ class Drawing:
                 if not same:
                     self._differ.add(pair)
 
-    def _evaluated(self, wanted: Sequence[list[Step]]) -> Iterator[tuple[int, list[Step], list]]:
-        """Steps that lead to points of the space, with the keys there, for each list."""
+    def _compare(self, drawn: _Drawn, wanted: Sequence[list[Step]]) -> Iterator[tuple[int, list[Step], list[bool]]]:
+        """For each drawn point, the steps that lead to points of the space, and whether the network there is the same."""
         kept = [self._allowed(steps) for steps in wanted]
-        flat = [step.point for steps in kept for step in steps]
-        self._compared += len(flat) + len(wanted)
-        keys = self._keys(self._program.vectors([list(point) for point in flat])) if flat else []
+        self._compared += sum(map(len, kept)) + len(kept)
+        owners = [k for k, steps in enumerate(kept) for _ in steps]
+        if not owners:
+            return
+        equal = drawn.is_same(owners, self._program.vectors([list(step.point) for steps in kept for step in steps]))
         at = 0
         for k, steps in enumerate(kept):
-            yield k, steps, keys[at : at + len(steps)]
+            if steps:
+                yield k, steps, equal[at : at + len(steps)]
             at += len(steps)
 
     def _allowed(self, steps: list[Step]) -> list[Step]:
@@ -160,6 +158,35 @@ class Drawing:
             return steps
         meets = rules.meets(self._program.vectors([list(step.point) for step in steps]))
         return [step for step, fine in zip(steps, meets, strict=True) if fine]
+
+
+class _Drawn:
+    """Points with their keys, so far as these have been asked for."""
+
+    def __init__(self, points: np.ndarray, keys: KeySource):
+        self.points, self._keys = points, keys
+        self._rough: dict[int, Any] = {}
+        self._exact: dict[int, Any] = {}
+
+    def is_same(self, owners: Sequence[int], others: np.ndarray) -> list[bool]:
+        """For each of other points, whether its network is that of point number `owners[i]`."""
+        if self._keys.rough is None:
+            return self._has_key_of(owners, others, self._keys.of, self._exact)
+        equal = self._has_key_of(owners, others, self._keys.rough, self._rough)
+        alike = [i for i, same in enumerate(equal) if same]
+        if alike:
+            exact = self._has_key_of([owners[i] for i in alike], others[alike], self._keys.of, self._exact)
+            for i, same in zip(alike, exact, strict=True):
+                equal[i] = same
+        return equal
+
+    def _has_key_of(
+        self, owners: Sequence[int], others: np.ndarray, keys: Callable[[np.ndarray], list], known: dict[int, Any]
+    ) -> list[bool]:
+        missing = [k for k in dict.fromkeys(owners) if k not in known]
+        found = keys(np.concatenate([self.points[missing], others]))
+        known.update(zip(missing, found, strict=False))
+        return [known[k] == key for k, key in zip(owners, found[len(missing) :], strict=True)]
 
 
 def _pair(step: Step) -> tuple[int, int, int]:

@@ -61,12 +61,16 @@ def find_duplicates(space: SearchSpace, seed: int = 0) -> Duplicates:
 
 def _keys_of(space: SearchSpace) -> KeySource:
     if not space.is_network:
-        return KeySource(space.values.keys, SLOW if space.canonical_function else 1)
+        return KeySource(space.values.keys, slow=SLOW if space.canonical_function else 1)
     try:
         keys = Keys(space)
     except TooEntangled:
-        return KeySource(lambda vectors: [space.architecture(vector).fingerprint for vector in vectors], SLOW)
-    return KeySource(lambda vectors: keys.of(vectors).tolist(), operations=lambda: keys.operations)
+        return KeySource(lambda vectors: [space.architecture(vector).fingerprint for vector in vectors], slow=SLOW)
+    return KeySource(
+        lambda vectors: keys.of(vectors).tolist(),
+        lambda vectors: keys.of(vectors, rough=True).tolist(),
+        work=lambda: keys.work,
+    )
 
 
 def _of_values(space: SearchSpace) -> Duplicates | None:

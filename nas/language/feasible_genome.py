@@ -16,8 +16,8 @@ from nas.errors import DecisionError, UserError
 from nas.language.genome import Genome
 from nas.language.program import Program, Slot
 
-TRIED_AT_ONCE = 8  # children of each parent that are looked at together
-ROUNDS = 6  # of these, before all neighbours are looked at
+TRIED_AT_ONCE = 4  # children of each parent that are looked at together
+ROUNDS = 12  # of these, before all neighbours are looked at
 
 
 class Points(Protocol):

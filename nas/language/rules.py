@@ -7,7 +7,8 @@ How costs are counted, for one example at inference:
 - one multiply-add is two FLOPs; `macs` counts those of convolutions and matrix products;
 - a window at a border counts in full (padding is multiplied like everything else);
 - transposed convolutions cost by INPUT positions: each input position is spread by one window;
-- bias: 1 for each output element; activation: 1 for each element, whatever the function;
+- bias: 1 for each output element; activation: 1 for each element, whatever the function, but 5 for softmax (maximum,
+  difference, exponential, sum, quotient);
 - batch normalization: 2 for each element (scale and shift, the statistics being constants); layer and group normalization: 7
   (mean 1, deviation 1, variance 2, division 1, scale and shift 2);
 - pooling: the window's size for each output element; global pooling: 1 for each input element;
@@ -52,6 +53,9 @@ PER_AXIS = ("kernel_size", "strides", "dilation_rate", "pool_size", "size")
 
 REALS = ("momentum", "epsilon", "rate", "negative_slope", "max_value", "scale", "offset")
 """Fields that hold a real number; a choice may offer 0 or 1 for 0.0 and 1.0."""
+
+SOFTMAX_FLOPS = 5
+"""For each element: maximum, difference, exponential, sum, quotient."""
 
 ALIASES = {"linear": None, "swish": "silu", "hard_swish": "hard_silu"}
 """Names that Keras has for the same function."""
@@ -226,4 +230,5 @@ def weighted_cost(macs: int, weights: int, output: Shape, use_bias: bool, activa
 
 def activation_flops(name: str | None) -> int:
     """FLOPs of an activation for each element."""
-    return 0 if canonical_function(name) is None else 1
+    function = canonical_function(name)
+    return 0 if function is None else SOFTMAX_FLOPS if function in ("softmax", "log_softmax") else 1

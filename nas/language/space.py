@@ -24,6 +24,7 @@ from nas.language.architecture import Architecture
 from nas.language.assemble import Assembler
 from nas.language.automaton.compiler import Automaton, compile_space
 from nas.language.automaton.forms import TooEntangled
+from nas.language.automaton.library import Library
 from nas.language.automaton.terms import Plan, terms_of
 from nas.language.baselines import Baselines
 from nas.language.budget import Budget
@@ -258,6 +259,11 @@ class SearchSpace:
     def plan(self) -> Plan:
         """The network with open choices taken apart, for whatever folds over a whole space."""
         return terms_of(self.hyper, len(self.inputs)) if self.whole is self else self.whole.plan
+
+    @functools.cached_property
+    def library(self) -> Library:
+        """What its layers make of the shapes they have been applied to."""
+        return Library() if self.whole is self else self.whole.library
 
     @property
     def automaton(self) -> Automaton:

@@ -2,7 +2,7 @@
 
 objective     Objective, Constraint: what is wanted and what must hold
 reward        the forms of weighted rewards, which an objective can be
-trial         Measurement, Trial: what was found, frozen
+trial         Measurement, StageVerdict, Trial: what was found, frozen
 fidelity      Fidelity: how thoroughly an architecture is judged
 interfaces    Controller, Proposal, Evaluator, GradualEvaluator: what the packages beside this one provide
 watch         what passes between a study and a training: its curve, the word to stop, its checkpoint

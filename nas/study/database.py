@@ -21,7 +21,7 @@ from nas.errors import StudyError
 from nas.study.directory import StudyLock, check_location
 
 NAME = "study.db"
-FORMAT = 2
+FORMAT = 3
 APPLICATION_ID = 0x45535041  # "ESPA": tells a study from any other SQLite file
 GROUP_S = 0.05  # commits closer than this share one sync; a sync costs 1-10 ms
 
@@ -29,7 +29,8 @@ TRIALS = """
 CREATE TABLE trials (
     id INTEGER PRIMARY KEY, decisions TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL,
     measurements TEXT NOT NULL, seed INTEGER NOT NULL, reason TEXT NOT NULL, started REAL, finished REAL, worker TEXT NOT NULL,
-    fidelity TEXT NOT NULL DEFAULT '{}', parent INTEGER, curve TEXT NOT NULL DEFAULT '[]', UNIQUE (fingerprint, fidelity));
+    fidelity TEXT NOT NULL DEFAULT '{}', parent INTEGER, curve TEXT NOT NULL DEFAULT '[]',
+    stages TEXT NOT NULL DEFAULT '[]', UNIQUE (fingerprint, fidelity));
 """
 SCHEMA = f"""{TRIALS}
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -37,13 +38,19 @@ CREATE TABLE journal (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, payload TEXT 
 CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, state TEXT NOT NULL);
 CREATE TABLE stages (name TEXT PRIMARY KEY, state TEXT NOT NULL, payload TEXT NOT NULL);
 """
-FROM_FORMAT_1 = f"""ALTER TABLE trials RENAME TO old;
+EARLIER = {
+    1: f"""ALTER TABLE trials RENAME TO old;
 {TRIALS}
 INSERT INTO trials (id, decisions, fingerprint, state, measurements, seed, reason, started, finished, worker) SELECT * FROM old;
 DROP TABLE old;
 PRAGMA user_version = {FORMAT};
-"""
-"""Format 1 knew one trial for each fingerprint, and no fidelities. Readers take it as it is, a writer brings it up to date."""
+""",
+    2: f"""ALTER TABLE trials ADD COLUMN stages TEXT NOT NULL DEFAULT '[]';
+PRAGMA user_version = {FORMAT};
+""",
+}
+"""How earlier formats become this one. Format 1 knew one trial for each fingerprint, and no fidelities; format 2 no verdicts of
+stages. Readers take them as they are, a writer brings them up to date."""
 
 
 class Database:
@@ -87,8 +94,9 @@ class Database:
                 self._connection = _connect(directory / NAME)
             self._check_format()
             self._use_write_ahead_log()
-            if self.rows("PRAGMA user_version")[0][0] == 1:
-                self._run(FROM_FORMAT_1)
+            script = EARLIER.get(self.rows("PRAGMA user_version")[0][0])
+            if script is not None:
+                self._run(script)
                 self.commit()
         except BaseException:
             self._lock.release()
@@ -164,7 +172,7 @@ class Database:
         if self.rows("PRAGMA application_id")[0][0] != APPLICATION_ID:
             raise StudyError("study.db was not made by Espalier", path=str(self.directory), hint="Choose another directory")
         found = self.rows("PRAGMA user_version")[0][0]
-        if found not in (1, FORMAT):
+        if found not in (*EARLIER, FORMAT):
             raise StudyError(
                 f"study.db has format {found}",
                 path=str(self.directory),

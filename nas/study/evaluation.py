@@ -12,12 +12,12 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas.errors import Infeasible, StudyError, UserError
 from nas.study.interfaces import Evaluator, Fidelity, GradualEvaluator
 from nas.study.objective import Constraint, Objective
-from nas.study.trial import Measurement, State
+from nas.study.trial import Measurement, StageVerdict, State
 from nas.study.watch import Assignment, Stopped, Watch
 
 if TYPE_CHECKING:
@@ -28,12 +28,23 @@ REASON_CHARS = 10_000  # a TensorFlow traceback can be a hundred times longer; i
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What became of a trial: `completed`, `infeasible`, `failed` or `stopped`, with what was measured on the way and why."""
+    """What became of a trial: `completed`, `infeasible`, `failed` or `stopped`, with what was measured on the way and why, and
+    what each evaluator said."""
 
     state: State
     measurements: Mapping[str, Measurement]
     reason: str = ""
     curve: tuple[tuple[int, float], ...] = ()
+    stages: tuple[StageVerdict, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """What one evaluator said: `passed` with measurements, or why not, with those it had."""
+
+    verdict: Literal["passed", "infeasible", "failed", "stopped"]
+    found: Mapping[str, Measurement] = dataclasses.field(default_factory=dict)
+    reason: str = ""
 
 
 class FunctionEvaluator(Evaluator):
@@ -164,37 +175,44 @@ class EvaluatorChain:
         """
         found: dict[str, Measurement] = {}
         curve: tuple[tuple[int, float], ...] = ()
+        stages: list[StageVerdict] = []
         for evaluator in self.evaluators:
             if before is not None:
                 before(evaluator)
             watch = Watch(self.objectives[0], assignment, found)
             started = time.perf_counter()
-            try:
-                found |= as_measurements(_ask(evaluator, architecture, assignment, watch), evaluator.name)
-            except UserError:
-                raise
-            except Stopped as stop:
-                return Verdict("stopped", found | watch.last, str(stop), watch.curve)
-            except Infeasible as refusal:
-                return Verdict("infeasible", found, str(refusal) or f"{evaluator.name} refused it", curve)
-            except (Exception, SystemExit) as error:  # the search goes on; the trial keeps the traceback
-                frames = error.__traceback__.tb_next if error.__traceback__ else None
-                reason = "".join(traceback.format_exception(type(error), error, frames))[-REASON_CHARS:]
-                return Verdict("failed", found, reason, curve)
-            finally:
-                took = time.perf_counter() - started
-                self._seen_s[evaluator.name] = 0.8 * self._seen_s.get(evaluator.name, took) + 0.2 * took
-            curve = watch.curve or curve
-            known = [(c, found[c.metric].value) for c in self.constraints if c.metric in found]
-            broken = [_broken(constraint, value) for constraint, value in known if constraint.violation(value)]
-            if broken:
-                return Verdict("infeasible", found, "; ".join(broken), curve)
+            answer = self._judge(evaluator, architecture, assignment, watch)
+            took = time.perf_counter() - started
+            self._seen_s[evaluator.name] = 0.8 * self._seen_s.get(evaluator.name, took) + 0.2 * took
+            found |= answer.found
+            if answer.verdict in ("passed", "stopped"):
+                curve = watch.curve or curve
+            stages.append(StageVerdict(evaluator.name, answer.verdict, took, answer.reason))
+            if answer.verdict != "passed":
+                return Verdict(answer.verdict, found, answer.reason, curve, tuple(stages))
         self._require(found)
         for objective in self.objectives:
             value = objective.value_in(found)
             if not math.isfinite(value):
-                return Verdict("infeasible", found, f"{objective.metric} is {value}", curve)
-        return Verdict("completed", found, curve=curve)
+                return Verdict("infeasible", found, f"{objective.metric} is {value}", curve, tuple(stages))
+        return Verdict("completed", found, curve=curve, stages=tuple(stages))
+
+    def _judge(self, evaluator: Evaluator, architecture: Architecture, assignment: Assignment, watch: Watch) -> Reply:
+        """Asks one evaluator and holds the constraints against what it measured."""
+        try:
+            found = as_measurements(_ask(evaluator, architecture, assignment, watch), evaluator.name)
+        except UserError:
+            raise
+        except Stopped as stop:
+            return Reply("stopped", watch.last, str(stop))
+        except Infeasible as refusal:
+            return Reply("infeasible", {}, str(refusal) or f"{evaluator.name} refused it")
+        except (Exception, SystemExit) as error:  # the search goes on; the trial keeps the traceback
+            frames = error.__traceback__.tb_next if error.__traceback__ else None
+            return Reply("failed", {}, "".join(traceback.format_exception(type(error), error, frames))[-REASON_CHARS:])
+        known = [(c, found[c.metric].value) for c in self.constraints if c.metric in found]
+        broken = [_broken(constraint, value) for constraint, value in known if constraint.violation(value)]
+        return Reply("infeasible" if broken else "passed", found, "; ".join(broken))
 
 
 def _ask(evaluator: Evaluator, architecture: Architecture, assignment: Assignment, watch: Watch) -> Any:

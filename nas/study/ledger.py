@@ -210,7 +210,9 @@ class Ledger:
     def finish(self, trial: Trial, verdict: Verdict, worker: str) -> Trial:
         """Writes a verdict down and tells the controller."""
         trial = dataclasses.replace(trial, state=verdict.state, measurements=dict(verdict.measurements), reason=verdict.reason)
-        trial = self._put(dataclasses.replace(trial, finished=time.time(), worker=worker, curve=verdict.curve))
+        trial = self._put(
+            dataclasses.replace(trial, finished=time.time(), worker=worker, curve=verdict.curve, stages=verdict.stages)
+        )
         self.finished += 1
         self._append("tell", [trial.id])
         self.controller.tell([trial])

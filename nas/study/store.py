@@ -22,7 +22,7 @@ from typing import Any
 
 from nas.study.database import Database
 from nas.study.fidelity import Fidelity
-from nas.study.trial import Measurement, Trial
+from nas.study.trial import Measurement, StageVerdict, Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +108,21 @@ class Store:
         return [self._trial(row) for row in self._database.rows("SELECT * FROM trials ORDER BY id")]
 
     def add_trial(self, trial: Trial) -> None:
-        self._database.write(f"INSERT INTO trials VALUES ({', '.join('?' * 13)})", trial_row(trial))
+        self._database.write(f"INSERT INTO trials VALUES ({', '.join('?' * 14)})", trial_row(trial))
 
     def update_trial(self, trial: Trial) -> None:
         """Replaces what changes on a trial's way: state, measurements, reason, times, worker, curve."""
-        changing = ("state", "measurements", "reason", "started", "finished", "worker", "curve")
-        values = (trial.state, _measurements(trial), trial.reason, trial.started, trial.finished, trial.worker, _curve(trial))
+        changing = ("state", "measurements", "reason", "started", "finished", "worker", "curve", "stages")
+        values = (
+            trial.state,
+            _measurements(trial),
+            trial.reason,
+            trial.started,
+            trial.finished,
+            trial.worker,
+            _curve(trial),
+            _stages(trial),
+        )
         self._database.write(f"UPDATE trials SET {' = ?, '.join(changing)} = ? WHERE id = ?", (*values, trial.id))
 
     # -- the controller's memory -------------------------------------------------------------------------------------------
@@ -187,10 +196,17 @@ class Store:
     def _trial(self, row: tuple) -> Trial:
         try:
             id, decisions, fingerprint, state, measurements, seed, reason, started, finished, worker, *later = row
-            fidelity, parent, curve = later or ("{}", None, "[]")  # format 1 knew none of them
+            later += ["{}", None, "[]", "[]"][len(later) :]  # earlier formats knew fewer
+            fidelity, parent, curve, stages = later
             found = {k: Measurement.from_json(v) for k, v in json.loads(measurements).items()}
             what = (id, json.loads(decisions), fingerprint, state, found, seed, reason, started, finished, worker)
-            return Trial(*what, Fidelity.from_json(json.loads(fidelity)), parent, _read_curve(json.loads(curve)))
+            return Trial(
+                *what,
+                Fidelity.from_json(json.loads(fidelity)),
+                parent,
+                _read_curve(json.loads(curve)),
+                _read_stages(json.loads(stages)),
+            )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._database.damaged(f"trial {row[0]}", error) from error
 
@@ -199,25 +215,35 @@ def trial_row(trial: Trial) -> tuple:
     """A trial as plain values, in the order of its fields."""
     what = (trial.id, json.dumps(trial.decisions), trial.fingerprint, trial.state, _measurements(trial))
     how = (trial.seed, trial.reason, trial.started, trial.finished, trial.worker)
-    return (*what, *how, json.dumps(trial.fidelity.to_json()), trial.parent, _curve(trial))
+    return (*what, *how, json.dumps(trial.fidelity.to_json()), trial.parent, _curve(trial), _stages(trial))
 
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:
     """A trial as plain JSON."""
     plain = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
     measurements = {k: m.to_json() for k, m in trial.measurements.items()}
-    return plain | {"measurements": measurements, "fidelity": trial.fidelity.to_json(), "curve": [list(p) for p in trial.curve]}
+    lists = {"curve": [list(point) for point in trial.curve], "stages": [dataclasses.asdict(stage) for stage in trial.stages]}
+    return plain | {"measurements": measurements, "fidelity": trial.fidelity.to_json()} | lists
 
 
 def trial_from_json(data: Mapping[str, Any]) -> Trial:
     """The trial that `trial_to_json` wrote."""
     measurements = {k: Measurement.from_json(m) for k, m in data["measurements"].items()}
     fidelity, curve = Fidelity.from_json(data.get("fidelity", {})), _read_curve(data.get("curve", ()))
-    return Trial(**{**data, "measurements": measurements, "fidelity": fidelity, "curve": curve})
+    stages = _read_stages(data.get("stages", ()))
+    return Trial(**{**data, "measurements": measurements, "fidelity": fidelity, "curve": curve, "stages": stages})
 
 
 def _curve(trial: Trial) -> str:
     return json.dumps([list(point) for point in trial.curve])
+
+
+def _stages(trial: Trial) -> str:
+    return json.dumps([dataclasses.asdict(stage) for stage in trial.stages])
+
+
+def _read_stages(stages: Sequence[Mapping[str, Any]]) -> tuple[StageVerdict, ...]:
+    return tuple(StageVerdict(**stage) for stage in stages)
 
 
 def _read_curve(points: Sequence[Sequence[float]]) -> tuple[tuple[int, float], ...]:

@@ -51,6 +51,24 @@ class Measurement:
 
 
 @dataclasses.dataclass(frozen=True)
+class StageVerdict:
+    """What one evaluator of the chain said of a trial.
+
+    Attributes:
+        stage: the evaluator's name.
+        verdict: passed (it answered, and the constraints on what it measured hold), infeasible, failed or stopped. What comes
+            after another verdict than passed was not asked.
+        seconds: what it took.
+        reason: why it did not pass.
+    """
+
+    stage: str
+    verdict: Literal["passed", "infeasible", "failed", "stopped"]
+    seconds: float
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Trial:
     """One architecture's way through a study.
 
@@ -67,6 +85,7 @@ class Trial:
         fidelity: how thoroughly it is judged, beside the study's own setting. An architecture can have a trial at each.
         parent: id of the trial at a lower fidelity whose training it continues; it then has the same seed.
         curve: (epoch, value of the first objective), as far as an evaluator reported it.
+        stages: what each evaluator that was asked said, in their order.
     """
 
     id: int
@@ -82,6 +101,7 @@ class Trial:
     fidelity: Fidelity = AS_SET
     parent: int | None = None
     curve: tuple[tuple[int, float], ...] = ()
+    stages: tuple[StageVerdict, ...] = ()
 
     def value(self, metric: str) -> float:
         """The value of a metric; NaN where it was not measured."""

@@ -155,6 +155,9 @@ def test_show_draws_and_writes_source(tmp_path, capsys):
         ),
         (["search", "colorizer", "--controller", "magic"], "error: controller: no controller 'magic'"),
         (["search", "colorizer", "--at-most", "speed=3"], "error: --at-most: nothing measures 'speed', expected one of"),
+        (["search", "colorizer", "--reward", "mnasnet"], "error: reward: no form 'mnasnet', expected one of mnasnet-soft"),
+        (["search", "colorizer", "--reward", "vertex:flops"], "error: --reward: 'flops' is no target, expected FORM:METRIC="),
+        (["search", "colorizer", "--reward", "tunas:speed=3"], "error: --reward: nothing measures 'speed', expected one of"),
         (
             ["search", "colorizer", "--at-most", "flops=1000"],
             "error: --at-most: no architecture found with flops <= 1000, expected at least",

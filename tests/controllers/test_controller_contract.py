@@ -311,7 +311,7 @@ def mean(numbers):
     return sum(numbers) / len(numbers)
 
 
-MODELLED = ("bayesian", "optuna-tpe")  # fit a model of all trials for each proposal
+MODELLED = ("bayesian", "tpe")  # fit a model of all trials for each proposal
 
 
 def test_asking_and_telling_cost_at_most_5_ms_at_trial_1000(name):

@@ -10,7 +10,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("document", ["docs/language.md", "README.md"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "docs/language.md",
+        "docs/controllers.md",
+        "docs/evaluators.md",
+        "docs/latency.md",
+        "docs/proxies.md",
+        "docs/tuning.md",
+        "docs/vertex.md",
+        "docs/vertex_cloud.md",
+        "README.md",
+    ],
+)
 def test_python_blocks_run(document, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     assert blocks

@@ -4,13 +4,17 @@ import dataclasses
 import json
 import math
 import pickle
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from evaluator_fakes import SMALLEST, tiny_data
 
 import nas
-from evaluators import Cost, Latency, ProxyTraining, as_evaluator
+from evaluators import Cost, Latency, PredictedLatency, ProxyTraining, Tabular, as_evaluator
+from evaluators.latency_model import LatencyModel
+from evaluators.zero_cost import SCORES, ZeroCost
 from nas.study.evaluation import FunctionEvaluator
 
 
@@ -27,13 +31,33 @@ def count_layers(architecture):
     return {"layers": len(architecture.network)}
 
 
+def looked_up():
+    """A table that knows one architecture, measured twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "table.csv"
+        file.write_text(f"fingerprint,val_mse,latency_ms\n{SMALLEST.fingerprint},0.5,3\n{SMALLEST.fingerprint},0.7,4\n")
+        return Tabular(file)
+
+
+def predicted():
+    """A model of a made-up device."""
+    measured = SMALLEST.space.sample(0, n=8)
+    latencies = [1 + architecture.cost().flops / 1e6 for architecture in measured]
+    return PredictedLatency(LatencyModel.fit(measured, latencies, device="a board", runtime="made up"))
+
+
 COUNTS = frozenset(Cost.metrics)
 CASES = {
     "cost": Case(Cost, exact=COUNTS, counted=COUNTS),
     "latency": Case(
         lambda: Latency(seconds_each=0.05, processes=1), exact=frozenset({"litert_bytes"}), counted=frozenset({"litert_bytes"})
     ),
+    "predicted_latency": Case(predicted, exact=frozenset({"latency_ms"})),
     "proxy": Case(lambda: ProxyTraining(tiny_data(), epochs=1, batch_size=8), exact=frozenset({"val_mse", "val_mse_best"})),
+    "zero_cost": Case(
+        lambda: ZeroCost(("flops", *SCORES), batch_size=4), exact=frozenset({"flops", *SCORES}), counted=frozenset({"flops"})
+    ),
+    "tabular": Case(looked_up, exact=frozenset({"val_mse", "latency_ms"})),
     "function": Case(lambda: as_evaluator(count_layers), exact=frozenset({"layers"}), counted=frozenset({"layers"})),
 }
 

@@ -9,27 +9,25 @@ So replaying what was recorded (`adopt`, then `tell` where the trial ended) puts
 resumed tuning goes on with the proposals it would have made. No algorithm proposes the same values twice.
 
 Choose grid for a few listed values, random for a first look or many parallel trials, bayesian otherwise. The Bayesian one
-is the tree-structured Parzen estimator (Bergstra et al. 2011; multivariate, Falkner et al. 2018) of Optuna, after a start-up
-that covers the space evenly (the additive recurrence of Roberts 2018, which generalizes the golden ratio).
+models the trials by a Gaussian process and proposes what promises the largest improvement (Jones et al. 1998; Snoek et al.
+2012), after a start-up that covers the space evenly (the additive recurrence of Roberts 2018).
 """
 
 from __future__ import annotations
 
 import abc
+import itertools
 import math
-import warnings
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import numpy as np
 
 from nas.errors import UserError
-from trainer.tuning.parameters import Categorical, Discrete, Double, Integer, Parameter, Value, space_size
+from trainer.tuning.conditions import Values, choose, combinations, count
+from trainer.tuning.gaussian import Encoding, GaussianProcess, warp
+from trainer.tuning.parameters import Categorical, Discrete, Parameter, Value
 
-if TYPE_CHECKING:
-    import optuna
-
-Values = Mapping[str, Value]
 Score = float | Literal["running"] | None
 
 GRID_LEVELS = 5
@@ -74,7 +72,7 @@ class Algorithm(abc.ABC):
     @property
     def size(self) -> int | None:
         """How many different trials there are; None: no end of them."""
-        return space_size(self.parameters)
+        return count(self.parameters)
 
     @abc.abstractmethod
     def _propose(self, trial_id: int, attempt: int) -> Values:
@@ -82,7 +80,8 @@ class Algorithm(abc.ABC):
 
     def _random(self, *key: int) -> Values:
         rng = np.random.default_rng((self.seed, *key))
-        return {name: parameter.at(rng.random()) for name, parameter in self.parameters.items()}
+        positions = dict(zip(self.parameters, rng.random(len(self.parameters)), strict=True))
+        return choose(self.parameters, lambda name, parameter: parameter.at(float(positions[name])))
 
 
 class Random(Algorithm):
@@ -102,95 +101,117 @@ class Grid(Algorithm):
     def __init__(self, parameters: Mapping[str, Parameter], seed: int = 0):
         super().__init__(parameters, seed)
         self.columns = {name: parameter.grid(GRID_LEVELS) for name, parameter in self.parameters.items()}
+        self._combinations = combinations(self.columns, self.parameters)
+        self._listed: list[Values] = []  # of the combinations as many as were asked for
 
     @property
     def size(self) -> int:
-        return math.prod(len(column) for column in self.columns.values())
+        return count(self.parameters, self.columns) or 0
 
     def _propose(self, trial_id: int, attempt: int) -> Values:
         index = (trial_id - 1 + attempt) % self.size
-        values = {}
-        for name, column in reversed(self.columns.items()):
-            index, digit = divmod(index, len(column))
-            values[name] = column[digit]
-        return {name: values[name] for name in self.columns}
+        self._listed += itertools.islice(self._combinations, max(0, index + 1 - len(self._listed)))
+        return self._listed[index]
 
 
 class Bayesian(Algorithm):
-    """Values where good trials were dense and bad ones rare, after `startup` evenly spread ones.
+    """Values from which most improvement is expected, after `startup` evenly spread ones.
 
-    Trials without a result count as the worst; running ones as bad (constant liar), so that parallel trials spread out.
+    What is expected follows from a Gaussian process over the trials that ended (`gaussian`). Trials without a result count as
+    the worst; running ones as if they had ended as expected, so that parallel trials spread out.
     """
 
-    startup = 10
-    """Trials before the model is asked. Of 4, 5, 6, 8 and 10, ten was best or near it after 10, 15 and 30 trials of Branin's,
-    Hartmann's and a bowl function (30 seeds)."""
+    startup = 6
+    """Trials before the model is asked."""
+    spread, near, rounds = 512, 64, 3
+    """Candidates: all over the space; around each of the best; and how often again around the most promising."""
+    memory = 128
+    """The model sees the best and the latest trials, so many of each at most: its time grows with the third power."""
     repeats = 10
-    """Proposals that were tried before, in a row, after which a random one is taken: the model insists on a point it knows."""
-
-    def __init__(self, parameters: Mapping[str, Parameter], seed: int = 0):
-        super().__init__(parameters, seed)
-        self._study: _OptunaStudy | None = None  # made when first needed: Optuna takes a while to import
+    """Proposals that were tried before, in a row, after which a random one is taken."""
 
     def _propose(self, trial_id: int, attempt: int) -> Values:
+        ended = {known: (values, score) for known, (values, score) in self.trials.items() if score != "running"}
         if attempt > self.repeats:
             return self._random(trial_id, attempt)
-        if trial_id <= self.startup and not attempt:
-            return self._spread(trial_id)
-        if self._study is None:
-            self._study = _OptunaStudy(self.parameters)
-        self._study.catch_up(self.trials)
-        seed = np.random.SeedSequence((self.seed, trial_id, attempt)).generate_state(1)
-        return self._study.propose(int(seed[0]))
+        if (trial_id <= self.startup and not attempt) or len(ended) < 2:
+            return self._spread(trial_id + attempt)
+        rng = np.random.default_rng((self.seed, trial_id, attempt))
+        return self._most_promising(self._seen(ended), rng)
 
-    def _spread(self, trial_id: int) -> Values:
+    def _spread(self, index: int) -> Values:
+        """Evenly spread values, one for each index: the additive recurrence of Roberts 2018."""
         shift = np.random.default_rng((self.seed, 0)).random(len(self.parameters))
         root = 2.0
         for _ in range(60):  # the root of x^(d+1) = x + 1
             root = (1 + root) ** (1 / (len(self.parameters) + 1))
         steps = root ** -np.arange(1, len(self.parameters) + 1)
-        positions = (shift + trial_id * steps) % 1
-        return {name: parameter.at(float(at)) for (name, parameter), at in zip(self.parameters.items(), positions, strict=True)}
+        positions = dict(zip(self.parameters, (shift + index * steps) % 1, strict=True))
+        return choose(self.parameters, lambda name, parameter: parameter.at(float(positions[name])))
+
+    def _seen(self, ended: Mapping[int, tuple[Values, float | None]]) -> list[tuple[Values, float | None]]:
+        """What the model is fitted to, in the order of asking."""
+        scores = {known: -math.inf if score is None else score for known, (_, score) in ended.items()}
+        kept = {*sorted(ended, key=scores.__getitem__)[-self.memory :], *sorted(ended)[-self.memory :]}
+        return [ended[known] for known in sorted(kept)]
+
+    def _most_promising(self, seen: list[tuple[Values, float | None]], rng: np.random.Generator) -> Values:
+        encoding = Encoding(self.parameters)
+        targets = warp([score for _, score in seen])
+        model = GaussianProcess(encoding, encoding.rows([values for values, _ in seen]), targets)
+        running = [values for _, (values, score) in sorted(self.trials.items()) if score == RUNNING]
+        if running:
+            model.add(encoding.rows(running))
+        best = float(targets.max())
+        order = np.argsort(-targets, kind="stable")[:5]
+        tried = {_key(values) for values, _ in self.trials.values()}
+        pool = [self._drawn(rng) for _ in range(self.spread)]
+        pool += [self._moved(seen[at][0], scale, rng) for at in order for scale in (0.2, 0.05) for _ in range(self.near // 2)]
+        found: list[tuple[float, Values]] = []
+        for round_ in range(self.rounds + 1):
+            fresh = [values for values in pool if _key(values) not in tried]
+            if fresh:
+                gains = log_improvement(*model.predict(encoding.rows(fresh)), best)
+                found = sorted([*found, *zip(gains.tolist(), fresh, strict=True)], key=lambda item: -item[0])[:5]
+            pool = [self._moved(values, 0.1 / 3**round_, rng) for _, values in found for _ in range(self.near // 2)]
+        return found[0][1] if found else self._drawn(rng)
+
+    def _drawn(self, rng: np.random.Generator) -> Values:
+        return choose(self.parameters, lambda name, parameter: parameter.at(rng.random()))
+
+    def _moved(self, values: Values, scale: float, rng: np.random.Generator) -> Values:
+        """Values near these: some parameters a step on their scale, or another of their words; at least one."""
+        moved = rng.random(len(self.parameters)) < max(0.3, 2 / len(self.parameters))
+        moved[rng.integers(len(moved))] = True
+        moves = dict(zip(self.parameters, moved, strict=True))
+
+        def near(name: str, parameter: Parameter) -> Value:
+            if name not in values or (moves[name] and isinstance(parameter, Categorical)):
+                return parameter.at(rng.random())
+            if not moves[name]:
+                return values[name]
+            step = scale * rng.standard_normal()
+            if isinstance(parameter, Discrete):
+                step += math.copysign(0.7 / parameter.count, step)  # or it would stay where it is
+            return parameter.at(min(max(parameter.position(values[name]) + step, 0.0), 1.0))
+
+        return choose(self.parameters, near)
 
 
-class _OptunaStudy:
-    """An Optuna study in memory that is told all that happened, in the order of asking.
+def log_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
+    """The logarithm of the expected improvement over `best`, also where that is far below what a float can hold.
 
-    Its own trials, made by asking it, are given up at once ("failed" trials are ignored): a proposal is entered like any other
-    past trial, so that a replayed history cannot differ from a lived one by a rounding.
+    Jones et al. 1998, eq. 15; its logarithm as in Ament et al. 2023.
     """
+    from scipy.special import erfcx, log_ndtr
 
-    def __init__(self, parameters: Mapping[str, Parameter]):
-        import optuna
-
-        self.parameters = parameters
-        self.axes = {name: _axis(parameter) for name, parameter in parameters.items()}
-        self.numbers: dict[int, int] = {}
-        self.told: set[int] = set()
-        self.study = _quietly(lambda: optuna.create_study(direction="maximize"))
-
-    def catch_up(self, trials: Mapping[int, tuple[Values, Score]]) -> None:
-        from optuna.trial import TrialState, create_trial
-
-        for trial_id, (values, score) in trials.items():
-            if trial_id not in self.numbers:
-                params = {name: _to_axis(parameter, values[name]) for name, parameter in self.parameters.items()}
-                self.numbers[trial_id] = len(self.study.get_trials(deepcopy=False))
-                self.study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=self.axes))
-            if score != RUNNING and trial_id not in self.told:
-                # TPE ranks a pruned trial below all others; a failed one it would ignore.
-                state = TrialState.PRUNED if score is None else TrialState.COMPLETE
-                self.study.tell(self.numbers[trial_id], score, state=state)
-                self.told.add(trial_id)
-
-    def propose(self, seed: int) -> Values:
-        import optuna
-
-        make = optuna.samplers.TPESampler
-        self.study.sampler = _quietly(lambda: make(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=1))
-        asked = self.study.ask(self.axes)
-        self.study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        return {name: _from_axis(parameter, asked.params[name]) for name, parameter in self.parameters.items()}
+    z = (mean - best) / deviation
+    density = -0.5 * z * z - 0.5 * math.log(2 * math.pi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = np.log(np.exp(density) + z * np.exp(log_ndtr(z)))
+        ratio = np.abs(z) * math.sqrt(math.pi / 2) * erfcx(-z / math.sqrt(2))
+        far = density + np.log1p(-np.minimum(ratio, 1 - 1e-12))
+    return np.log(deviation) + np.where(z > -1, near, far)
 
 
 ALGORITHMS: Mapping[str, type[Algorithm]] = {"bayesian": Bayesian, "random": Random, "grid": Grid}
@@ -205,58 +226,3 @@ def get(name: str, parameters: Mapping[str, Parameter], seed: int = 0) -> Algori
 
 def _key(values: Values) -> tuple:
     return tuple(values.items())
-
-
-def _axis(parameter: Parameter) -> optuna.distributions.BaseDistribution:
-    """A parameter as Optuna models it: reverse_log as the log of the mirrored value, a Discrete by its rank."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    match parameter:
-        case Double():
-            return FloatDistribution(parameter.min, parameter.max, log=parameter.scale != "linear")
-        case Integer():
-            return IntDistribution(parameter.min, parameter.max, log=parameter.scale != "linear")
-        case Discrete():
-            return IntDistribution(0, parameter.count - 1)
-        case Categorical():
-            return CategoricalDistribution(parameter.values)
-
-
-def _to_axis(parameter: Parameter, value: Any) -> Any:
-    match parameter:
-        case Double() | Integer():
-            return _mirror(parameter, value)
-        case Discrete():
-            return parameter.values.index(value)
-        case Categorical():
-            return value
-
-
-def _from_axis(parameter: Parameter, found: Any) -> Any:
-    match parameter:
-        case Double() | Integer():
-            return _mirror(parameter, found)
-        case Discrete():
-            return parameter.values[found]
-        case Categorical():
-            return found
-
-
-def _mirror(parameter: Double | Integer, value: Any) -> Any:
-    if parameter.scale != "reverse_log":
-        return value
-    return min(max(parameter.min + parameter.max - value, parameter.min), parameter.max)  # rounding must not leave the range
-
-
-def _quietly(make: Callable[[], Any]) -> Any:
-    """Makes something of Optuna's without its log lines and its notices that an option is experimental."""
-    import optuna
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return make()
-    finally:
-        optuna.logging.set_verbosity(level)

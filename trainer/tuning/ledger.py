@@ -38,7 +38,7 @@ class TuningTrial:
         id: from 1, in the order of asking.
         values: parameter -> value, in the order of the flags.
         state: "running", or how it ended: see `trainer.tuning.protocol.Ending`.
-        value: the metric's final value; NaN unless it succeeded.
+        value: the metric's final value; NaN unless it succeeded or was stopped early.
         reports: all it reported of the metric, in order.
         reason: why it did not succeed, in one line.
         log_tail: the last lines of its log, where it failed or ran out of time.
@@ -61,6 +61,11 @@ class TuningTrial:
     @property
     def is_finished(self) -> bool:
         return self.state not in ("running", "interrupted")
+
+    @property
+    def has_result(self) -> bool:
+        """It succeeded, or was stopped early: it has a value that can be compared."""
+        return self.state in ("succeeded", "stopped")
 
     @property
     def is_broken(self) -> bool:

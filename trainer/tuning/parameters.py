@@ -7,6 +7,11 @@ Four kinds, those of Vertex AI's hyperparameter tuning, with its names and its m
     Discrete((16, 32, 64))               one of some numbers, whose order means something
     Categorical(("mse", "mae"))          one of some words, which have no order
 
+Any of them may depend on another, as Vertex's conditional parameters do (`conditions`): it is there, and its flag is passed,
+only in trials where its parent has one of some values:
+
+    Double(0.5, 0.99, when=When("optimizer", "sgd"))
+
 Every parameter is a line from 0 to 1 (`at`, `position`). Equal steps on it are equal steps in the value (linear), or equal
 ratios (log: the low end is spread out, for learning rates), or the mirror image of that (reverse_log: the high end is spread
 out, for momenta such as 0.9 ... 0.999). Random and grid search and the plots see parameters only through that line.
@@ -26,12 +31,39 @@ Value = int | float | str
 
 
 @dataclasses.dataclass(frozen=True)
+class When:
+    """On what a parameter depends.
+
+    Args:
+        parent: the name of a parameter before it; not a Double, of whose values none is ever met exactly.
+        values: it is there where the parent has one of these; a single value is a list of one.
+
+    Raises:
+        UserError: no values.
+    """
+
+    parent: str
+    values: Sequence[Value]
+
+    def __post_init__(self) -> None:
+        values = (self.values,) if isinstance(self.values, int | float | str) else tuple(self.values)
+        if not values:
+            raise UserError("the list is empty", path="When.values", received=values, expected=f"values of {self.parent}")
+        object.__setattr__(self, "values", values)
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether a trial with these values meets it; not where the parent is not there itself."""
+        return self.parent in values and values[self.parent] in self.values
+
+
+@dataclasses.dataclass(frozen=True)
 class Double:
     """Any number from `min` to `max`.
 
     Args:
         min, max: the bounds, both included. Equal bounds fix the parameter.
         scale: how values are spread; `log` and `reverse_log` need min > 0.
+        when: on what it depends.
 
     Raises:
         UserError: bounds that are no finite numbers, min > max, an unknown scale, a logarithm of 0 or less.
@@ -40,6 +72,7 @@ class Double:
     min: float
     max: float
     scale: Scale = "linear"
+    when: When | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_range(self, _is_number, "a finite number")
@@ -72,6 +105,7 @@ class Integer:
     Args:
         min, max: the bounds, both included. Equal bounds fix the parameter.
         scale: how values are spread; `log` and `reverse_log` need min > 0.
+        when: on what it depends.
 
     Raises:
         UserError: bounds that are no whole numbers, min > max, an unknown scale, a logarithm of 0 or less.
@@ -80,6 +114,7 @@ class Integer:
     min: int
     max: int
     scale: Scale = "linear"
+    when: When | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_range(self, _is_whole, "a whole number")
@@ -134,16 +169,22 @@ class Discrete(_Listed):
 
     Args:
         values: the numbers, all different; at least one.
+        scale: on which Bayesian search measures how alike they are; None: by their rank. All are drawn equally often.
+        when: on what it depends.
 
     Raises:
-        UserError: no values, a value that is no finite number, a value given twice.
+        UserError: no values, a value that is no finite number, a value given twice, an unknown scale, a logarithm of 0 or less.
     """
 
     values: Sequence[float]
+    scale: Scale | None = None
+    when: When | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_values(self, _is_number, "a finite number", "at least one number")
         object.__setattr__(self, "values", tuple(sorted(self.values)))
+        if self.scale is not None:
+            _check_scale(self.scale, self.values[0], "Discrete", "values")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,12 +193,14 @@ class Categorical(_Listed):
 
     Args:
         values: the words, all different; at least one.
+        when: on what it depends.
 
     Raises:
         UserError: no values, a value that is no string, a value given twice.
     """
 
     values: Sequence[str]
+    when: When | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         hint = 'Quote it, as in "true", or list numbers in a Discrete'
@@ -178,12 +221,6 @@ def to_flag(value: Value) -> str:
 def flags(values: Mapping[str, Value]) -> list[str]:
     """A trial's values as command-line flags, in order: {"batch_size": 16} -> ["--batch_size=16"]."""
     return [f"--{name}={to_flag(value)}" for name, value in values.items()]
-
-
-def space_size(parameters: Mapping[str, Parameter]) -> int | None:
-    """How many different trials there are; None: a Double makes it more than can be counted."""
-    counts = [parameter.count for parameter in parameters.values()]
-    return None if None in counts else math.prod(count or 0 for count in counts)
 
 
 def _from_line(position: float, low: float, high: float, scale: Scale) -> float:
@@ -222,12 +259,16 @@ def _check_range(parameter: Double | Integer, accepts, expected: str) -> None:
     if low > high:
         problem = f"{low!r} is above max, {high!r}"
         raise UserError(problem, path=f"{kind}.min", received=low, expected="min <= max", hint="Swap them")
+    _check_scale(scale, low, kind, "min")
+
+
+def _check_scale(scale: Any, lowest: float, kind: str, field: str) -> None:
     if scale not in get_args(Scale):
         expected = "linear, log or reverse_log"
         raise UserError(f"{scale!r} is not a scale", path=f"{kind}.scale", received=scale, expected=expected)
-    if scale != "linear" and low <= 0:
-        problem, hint = f"{low!r} has no place on a {scale} scale", 'Raise it, or choose scale="linear"'
-        raise UserError(problem, path=f"{kind}.min", received=low, expected="min > 0", hint=hint)
+    if scale != "linear" and lowest <= 0:
+        problem, hint = f"{lowest!r} has no place on a {scale} scale", 'Raise it, or choose scale="linear"'
+        raise UserError(problem, path=f"{kind}.{field}", received=lowest, expected=f"{field} > 0", hint=hint)
 
 
 def _check_values(parameter: Discrete | Categorical, accepts, expected: str, some: str, hint: str = "") -> None:

@@ -32,9 +32,10 @@ from nas.errors import UserError
 from trainer.tuning.guard import GUARD, kill_group
 from trainer.tuning.reports import MetricFile, Report, Select, last_report, read_metric_file
 
-Ending = Literal["succeeded", "infeasible", "failed", "timed_out", "interrupted"]
-"""succeeded: exit code 0 and a finite final measurement. infeasible: exit code 0 without one. failed: another exit code.
-timed_out: killed when its time was up. interrupted: killed because the tuner ends; it is run again when tuning is resumed."""
+Ending = Literal["succeeded", "stopped", "infeasible", "failed", "timed_out", "interrupted"]
+"""succeeded: exit code 0 and a finite final measurement. stopped: told to end early, with a finite measurement from before.
+infeasible: exit code 0, or stopped, without one. failed: another exit code. timed_out: killed when its time was up.
+interrupted: killed because the tuner ends; it is run again when tuning is resumed."""
 
 GRACE_S = 5.0
 """How long a trial that is told to stop may save what it has, before it is killed."""
@@ -49,7 +50,7 @@ class TrialOutcome:
 
     Attributes:
         state: see `Ending`.
-        measurement: the report that counts; None unless it succeeded and a metric was asked for.
+        measurement: the report that counts; None unless it succeeded or was stopped and a metric was asked for.
         reports: all it reported of the metric, in order; also where it failed later.
         reason: why it did not succeed, in one line.
         log_tail: the last lines of its log, where it failed or ran out of time.
@@ -185,16 +186,16 @@ class TrialProcess:
             state, reason = self._verdict
         elif exit_code != 0:
             state, reason = "failed", f"it {_say_exit(exit_code)}"
-        elif not self.metric:
-            state, reason = "succeeded", ""
-        elif not found.reports:
-            state, reason = "infeasible", self._say_nothing(found)
         else:
-            final = self.select(found.reports)
-            if math.isfinite(final.value):
-                state, reason, measurement = "succeeded", "", final
-            else:
+            state, reason = "succeeded", ""
+        if state in ("succeeded", "stopped") and self.metric:
+            final = self.select(found.reports) if found.reports else None
+            if final is None:
+                state, reason = "infeasible", self._say_nothing(found)
+            elif not math.isfinite(final.value):
                 state, reason = "infeasible", f"{self.metric} is {final.value} at step {final.step}"
+            else:
+                measurement = final
         tail = read_tail(self.log) if state in ("failed", "timed_out") else ""
         return TrialOutcome(state, measurement, found.reports, reason, tail, exit_code, seconds)
 

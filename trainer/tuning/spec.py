@@ -9,9 +9,12 @@
     goal: minimize
     max_trial_count: 5
     parallel_trial_count: 3
+    early_stopping: median
 
-Vertex AI's spellings are understood too: `DOUBLE`, `minValue` or `min_value`, `UNIT_LOG_SCALE`, `MINIMIZE`, `RANDOM_SEARCH`.
-What is unknown is an error, never dropped.
+A parameter may depend on another, before it: `momentum: {type: double, min: 0.5, max: 0.99, when: {optimizer: sgd}}`.
+
+Vertex AI's spellings are understood too: `DOUBLE`, `minValue` or `min_value`, `UNIT_LOG_SCALE`, `MINIMIZE`, `RANDOM_SEARCH`; so
+are its own StudySpec and HyperparameterTuningJob (`study_spec`). What is unknown is an error, never dropped.
 """
 
 from __future__ import annotations
@@ -19,16 +22,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nas.errors import UserError
 from trainer.tuning.algorithms import ALGORITHMS
-from trainer.tuning.parameters import Categorical, Discrete, Double, Integer, Parameter
+from trainer.tuning.conditions import check_conditions
+from trainer.tuning.parameters import Categorical, Discrete, Double, Integer, Parameter, When
+from trainer.tuning.study_spec import snake_case, translate
 
 Goal = Literal["minimize", "maximize"]
 Selection = Literal["last", "best"]
+EarlyStopping = Literal["median"]
 
 KINDS: Mapping[str, type[Double | Integer | Discrete | Categorical]] = {
     "double": Double,
@@ -58,6 +65,8 @@ class TuningSpec:
             None or 0: a third of max_trial_count, but at least 3.
         algorithm: "bayesian", "random" or "grid".
         measurement_selection: a trial's result is its "last" report, or its "best" one.
+        early_stopping: "median" ends trials that are doing worse than most did at their step, see `stopping`; None: none.
+        timeout_s: how long a trial may run, in seconds; None: as long as it likes.
 
     Raises:
         UserError: a setting out of its range, with its name.
@@ -71,6 +80,8 @@ class TuningSpec:
     max_failed_trial_count: int | None = None
     algorithm: str = "bayesian"
     measurement_selection: Selection = "last"
+    early_stopping: EarlyStopping | None = None
+    timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.parameters, Mapping) or not self.parameters:
@@ -81,6 +92,7 @@ class TuningSpec:
             if not isinstance(parameter, Parameter):
                 problem, expected = f"{parameter!r} is no parameter", "Double, Integer, Discrete or Categorical"
                 raise UserError(problem, path=f"parameters.{name}", received=parameter, expected=expected)
+        check_conditions(self.parameters)
         if not isinstance(self.metric, str) or not self.metric:
             problem = f"{self.metric!r} does not fit"
             raise UserError(problem, path="metric", received=self.metric, expected="the metric's name")
@@ -89,6 +101,12 @@ class TuningSpec:
             value = getattr(self, name)
             if value not in accepted:
                 raise UserError(f"{value!r} is not known", path=name, received=value, expected=" or ".join(accepted))
+        if self.early_stopping is not None and self.early_stopping not in get_args(EarlyStopping):
+            problem, path = f"{self.early_stopping!r} is not known", "early_stopping"
+            raise UserError(problem, path=path, received=self.early_stopping, expected="median, or leave it out")
+        if self.timeout_s is not None and not (_is_positive(self.timeout_s) and self.timeout_s <= threading.TIMEOUT_MAX):
+            problem, path = f"{self.timeout_s!r} does not fit", "timeout_s"
+            raise UserError(problem, path=path, received=self.timeout_s, expected="seconds, more than 0")
         _check_count("max_trial_count", self.max_trial_count, 1)
         _check_count("parallel_trial_count", self.parallel_trial_count, 1)
         _check_count("max_failed_trial_count", self.max_failed_trial_count or 0, 0)
@@ -153,9 +171,12 @@ def _read_yaml(path: Path) -> Any:
 
 def _read_spec(data: Any) -> TuningSpec:
     known = [field.name for field in dataclasses.fields(TuningSpec)]
+    if isinstance(data, Mapping):
+        data = translate(data)
     settings = _read_fields(data, "", known, required=("parameters",))
     if isinstance(settings["parameters"], Mapping):
-        settings["parameters"] = {name: _read_parameter(name, entry) for name, entry in settings["parameters"].items()}
+        parameters = {name: _read_parameter(name, entry) for name, entry in settings["parameters"].items()}
+        settings["parameters"] = {name: _with_numbers(parameter, parameters) for name, parameter in parameters.items()}
     for name in ("goal", "algorithm", "measurement_selection"):
         if isinstance(settings.get(name), str):
             settings[name] = settings[name].lower().removesuffix("_search").removesuffix("_measurement")
@@ -164,7 +185,7 @@ def _read_spec(data: Any) -> TuningSpec:
 
 def _read_parameter(name: Any, entry: Any) -> Parameter:
     path = f"parameters.{name}"
-    fields = _read_fields(entry, path, ("type", "min", "max", "values", "scale"), required=("type",))
+    fields = _read_fields(entry, path, ("type", "min", "max", "values", "scale", "when"), required=("type",))
     kind = KINDS.get(str(fields.pop("type")).lower())
     if kind is None:
         received = entry["type"]
@@ -178,15 +199,43 @@ def _read_parameter(name: Any, entry: Any) -> Parameter:
         fields[end] = _read_number(fields[end], whole=kind is Integer)
     if kind is Discrete and isinstance(fields["values"], list):
         fields["values"] = [_read_number(value) for value in fields["values"]]
+    if "when" in fields:
+        fields["when"] = _read_condition(f"{path}.when", fields["when"])
     try:
         return kind(**fields)
     except UserError as error:
         raise _moved(error, f"{path}.{error.path.rpartition('.')[2]}") from None
 
 
+def _read_condition(path: str, entry: Any) -> When:
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise UserError(f"{entry!r} is no condition", path=path, received=entry, expected="{PARENT: VALUES}, one parent")
+    parent, values = next(iter(entry.items()))
+    listed = values if isinstance(values, list | tuple) else [values]
+    if not all(isinstance(value, int | float | str) for value in listed):
+        raise UserError(f"{values!r} does not fit", path=path, received=values, expected="a value or a list of values")
+    try:
+        return When(str(parent), listed)
+    except UserError as error:
+        raise _moved(error, path) from None
+
+
+def _with_numbers(parameter: Parameter, parameters: Mapping[str, Parameter]) -> Parameter:
+    """The parameter with a condition's values as numbers, where its parent has numbers."""
+    parent = parameters.get(parameter.when.parent) if parameter.when else None
+    if parameter.when is None or not isinstance(parent, Integer | Discrete):
+        return parameter
+    values = [_read_number(value, whole=isinstance(parent, Integer)) for value in parameter.when.values]
+    return dataclasses.replace(parameter, when=When(parameter.when.parent, values))
+
+
 def _write_parameter(parameter: Parameter) -> dict[str, Any]:
-    values = {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(parameter).items()}
-    return {"type": type(parameter).__name__.lower(), **values}
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(parameter).items()}
+    if parameter.when is None:
+        del values["when"]
+    else:
+        values["when"] = {parameter.when.parent: list(parameter.when.values)}
+    return {"type": type(parameter).__name__.lower(), **{key: value for key, value in values.items() if value is not None}}
 
 
 def _read_fields(data: Any, path: str, accepted, required=()) -> dict[str, Any]:
@@ -195,7 +244,7 @@ def _read_fields(data: Any, path: str, accepted, required=()) -> dict[str, Any]:
         raise UserError(f"{data!r} is no mapping", path=path, received=data, expected=f"a mapping of {', '.join(accepted)}")
     fields = {}
     for key, value in data.items():
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(key)).lower()
+        name = snake_case(key)
         name = SPELLINGS.get(name, name)
         if name not in accepted:
             near = difflib.get_close_matches(name, accepted, 1)
@@ -228,6 +277,10 @@ def _check_name(name: Any) -> None:
 def _check_count(name: str, value: Any, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(f"{value!r} does not fit", path=name, received=value, expected=f"a whole number of at least {least}")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _join(path: str, name: Any) -> str:

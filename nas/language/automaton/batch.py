@@ -67,7 +67,7 @@ class Pricer:
 
     def __init__(self, space: SearchSpace, metrics: Sequence[Metric]):
         self._plan, self._program = space.plan, space.genome.program
-        self._facts = _Facts(Library(), metrics)
+        self._facts = _Facts(space.library, metrics)
         self._inputs = [self._facts.number(shape) for shape in space.inputs.values()]
         self._tables: dict[Leaf, Table] = {}
 
@@ -152,21 +152,21 @@ class _Facts:
             self._shapes.append(shape)
         return self._numbers[shape]
 
-    def results(self, leaf: Leaf, given: Sequence[int]) -> _Made:
-        """What each form of a layer makes of inputs of the given shapes."""
-        made = _Made(
-            np.zeros(len(leaf.forms), dtype=np.int64),
-            np.zeros((len(leaf.forms), len(given)), dtype=bool),
-            np.zeros((len(leaf.forms), self.width), dtype=np.int64),
+    def blank(self, leaf: Leaf, inputs: int, rows: int) -> _Made:
+        return _Made(
+            np.zeros(rows, dtype=np.int64), np.zeros((rows, inputs), dtype=bool), np.zeros((rows, self.width), dtype=np.int64)
         )
-        if FAILED not in given:
-            shapes = tuple(self._shapes[number] for number in given)
-            for i, (form, _) in enumerate(leaf.forms):
-                result = self._library.run(form, shapes, leaf.path)
-                if result is not None:
-                    made.shapes[i], made.reads[i] = self.number(result.shape), result.reads
-                    made.costs[i] = np.sum([self._price(p) for p in result.primitives], axis=0) if result.primitives else 0
-        return made
+
+    def of(self, leaf: Leaf, form: int, given: Sequence[int]) -> tuple[int, tuple[bool, ...], np.ndarray] | None:
+        if FAILED in given:
+            return None
+        result = self._library.run(leaf.forms[form][0], tuple(self._shapes[number] for number in given), leaf.path)
+        if result is None:
+            return None
+        costs = np.zeros(self.width, dtype=np.int64)
+        for primitive in result.primitives:
+            costs += np.array(self._price(primitive), dtype=np.int64)
+        return self.number(result.shape), result.reads, costs
 
     def _price(self, primitive: int) -> tuple[int, ...]:
         if primitive not in self._prices:
@@ -175,21 +175,24 @@ class _Facts:
 
 
 class Facts(Protocol):
-    """Says what the forms of a layer make of shapes."""
+    """Says what the forms of a layer make of shapes, as named tuples of numbers."""
 
-    def results(self, leaf: Leaf, given: Sequence[int]) -> Any:
-        """A named tuple of arrays, one row for each form, for inputs of the given shapes, by number."""
+    def blank(self, leaf: Leaf, inputs: int, rows: int) -> Any:
+        """Arrays for so many answers, which say that a layer on `inputs` tensors does not fit."""
+
+    def of(self, leaf: Leaf, form: int, given: Sequence[int]) -> Any:
+        """What a form makes of inputs of the given shapes, by number: a row of such arrays. None: it does not fit."""
 
 
 class Table:
-    """What a layer makes of the shapes that have arrived so far, for each of its forms."""
+    """What a layer makes of shapes, by form: worked out when a point first asks, remembered from then on."""
 
     def __init__(self, leaf: Leaf, facts: Facts):
         self._leaf, self._facts = leaf, facts
         self._slots = sorted({slot for _, assignment in leaf.forms for slot, _ in assignment})
-        self._places: dict[tuple[int, ...], int] = {}
-        self._blocks: list[Any] = []
-        self._whole: Any = None
+        self._given: dict[tuple[int, ...], int] = {}
+        self._made: Any = None
+        self._known = np.zeros(0, dtype=bool)
         self._key_forms()
 
     def _key_forms(self) -> None:
@@ -220,27 +223,43 @@ class Table:
             keys = sum(columns[slot][rows] * weight for slot, weight in zip(self._slots, self._weights.tolist(), strict=True))
             forms = self._order[np.searchsorted(self._keys, keys)]
         at = self._place(given) * len(self._leaf.forms) + forms
-        return type(self._whole)(*(column.take(at, axis=0) for column in self._whole))
+        self._make_room(len(given))
+        if not self._known[at].all():
+            self._work_out(at[~self._known[at]])
+        return type(self._made)(*(column.take(at, axis=0) for column in self._made))
+
+    def _make_room(self, inputs: int) -> None:
+        """Has rows for every combination of shapes that has arrived, and for as many again."""
+        rows = len(self._given) * len(self._leaf.forms)
+        if rows > self._known.size:
+            more = self._facts.blank(self._leaf, inputs, 2 * rows - self._known.size)
+            self._known = np.append(self._known, np.zeros(2 * rows - self._known.size, dtype=bool))
+            self._made = more if self._made is None else type(more)(*map(np.concatenate, zip(self._made, more, strict=True)))
+
+    def _work_out(self, missing: np.ndarray) -> None:
+        arrived = list(self._given)
+        for row in np.unique(missing).tolist():
+            place, form = divmod(row, len(self._leaf.forms))
+            found = self._facts.of(self._leaf, form, arrived[place])
+            for column, value in zip(self._made, found or (), strict=False):
+                column[row] = value
+            self._known[row] = True
 
     def _place(self, given: Sequence[np.ndarray]) -> np.ndarray:
-        """For each point, which block of the table is for the shapes that arrive."""
+        """For each point, the number of the combination of shapes that arrives."""
         arrived = given[0]
         for i, shapes in enumerate(given[1:]):
             if i > 1:  # three numbers of shapes fill 60 bits: number their combinations before the next one
                 arrived = np.unique(arrived, return_inverse=True)[1]
             arrived = (arrived << 20) | shapes
         if arrived.size and (arrived == arrived[0]).all():
-            return np.full(arrived.size, self._block(tuple(int(shapes[0]) for shapes in given)))
+            return np.full(arrived.size, self._number(tuple(int(shapes[0]) for shapes in given)))
         _, first, inverse = np.unique(arrived, return_index=True, return_inverse=True)
-        blocks = [self._block(tuple(int(shapes[i]) for shapes in given)) for i in first]
-        return np.array(blocks, dtype=np.int64)[inverse]
+        places = [self._number(tuple(int(shapes[i]) for shapes in given)) for i in first]
+        return np.array(places, dtype=np.int64)[inverse]
 
-    def _block(self, given: tuple[int, ...]) -> int:
-        if given not in self._places:
-            self._places[given] = len(self._blocks)
-            self._blocks.append(self._facts.results(self._leaf, given))
-            self._whole = type(self._blocks[0])(*(np.concatenate(parts) for parts in zip(*self._blocks, strict=True)))
-        return self._places[given]
+    def _number(self, given: tuple[int, ...]) -> int:
+        return self._given.setdefault(given, len(self._given))
 
 
 def agree(assignment: Assignment, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

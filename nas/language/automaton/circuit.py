@@ -77,10 +77,12 @@ class Builder:
 
     Attributes:
         work: how much has been done to find them, in rows of tables (`elimination`).
+        progress: which part of the work that may be done in all may have been done by now.
     """
 
     def __init__(self) -> None:
         self.work = 0
+        self.progress = 1.0
         self._nodes: list[Node] = [(Branch((), 0, TRUE),)]
         self._known: dict[Node, int] = {self._nodes[TRUE]: TRUE}
         self._bundles: dict[tuple[int, ...], int] = {(): 0}

@@ -70,7 +70,7 @@ def compile_space(space: SearchSpace) -> Automaton:
         raise SpaceError(
             "its values have no graph, so no shapes and costs", path=space.name, hint="Write the space with @nas.space"
         )
-    compiler = _Compiler()
+    compiler = _Compiler(library=space.library)
     plan = space.plan
     root = solve_network(plan, list(space.inputs.values()), compiler)
     return Automaton(compiler.builder.circuit(root), compiler.library, plan, compiler.states)

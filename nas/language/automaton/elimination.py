@@ -146,13 +146,14 @@ def _join(a: Table, b: Table, builder: Builder) -> Table:
     for row, node in b.rows.items():
         matching.setdefault(tuple(row[i] for i in in_b), []).append((tuple(row[i] for i in new), node))
     rows: dict[Row, int] = {}
+    allowed = int(WORK * builder.progress)
     for row, node in a.rows.items():
         for rest, other in matching.get(tuple(row[i] for i in in_a), ()):
             rows[row + rest] = builder.product(node, other)
-        if len(rows) > ROWS:
+        if len(rows) > ROWS or builder.work + len(rows) > allowed:
             break
     builder.work += len(rows)
-    for count, limit in ((len(rows), ROWS), (builder.work, WORK)):
+    for count, limit in ((len(rows), ROWS), (builder.work, allowed)):
         if count > limit:
             raise TooEntangled(
                 f"more than {limit:,} combinations of shapes and tied decisions to follow",

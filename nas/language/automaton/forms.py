@@ -106,6 +106,7 @@ class Layout:
     def __init__(self, network: Any) -> None:
         self._widths: dict[int, tuple[Any, int]] = {}  # by identity, so the value is kept beside its width
         self._tied: dict[int, tuple[Any, frozenset[int]]] = {}  # likewise
+        self._decided: dict[Any, tuple[Any, Any]] = {}
         self.shared: dict[str, tuple[Any, int]] = {}
         if isinstance(network, Block):
             for (key, part), (_, start) in zip(network.sym_items(), self._placed(children(network), 0), strict=True):
@@ -224,7 +225,16 @@ class Layout:
             for forms in itertools.product(*parts):
                 decided = _joined(forms)
                 if decided is not None:
-                    yield _assembled(value, [form for form, _ in forms]), decided
+                    yield self._kept(value, [form for form, _ in forms]), decided
+
+    def _kept(self, value: Any, parts: list[Any]) -> Any:
+        """The value with its parts decided; equal ones are one object, so that what follows from them is worked out once."""
+        if not isinstance(value, pg.Object):
+            return _assembled(value, parts)
+        key = type(value), tuple(map(_identity, parts))
+        if key not in self._decided:
+            self._decided[key] = parts, _assembled(value, parts)  # the parts too: they are told by identity
+        return self._decided[key][1]
 
     def _forms_of_many(self, choices: Any, start: int, at: float) -> Iterator[tuple[Any, Assignment]]:
         places, group = self.places(choices, start)
@@ -249,6 +259,17 @@ def children(value: Any) -> list[Any]:
     if isinstance(value, pg.List):
         return [value.sym_getattr(i) for i in range(len(value))]
     return list(value) if isinstance(value, list) else []
+
+
+def _identity(part: Any) -> Any:
+    """What tells a decided part from others: equal for equal numbers, texts and lists of them, and for one object."""
+    if part is None or isinstance(part, bool | int | float | str):
+        return type(part), part
+    if isinstance(part, list | tuple):
+        return type(part), tuple(map(_identity, part))
+    if type(part) is dict:
+        return dict, tuple((key, _identity(each)) for key, each in part.items())
+    return id(part)
 
 
 def _assembled(value: Any, parts: list[Any]) -> Any:

@@ -8,16 +8,16 @@ apart (terms.py), as batch.py does for prices, and writes down which operation r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nas.errors import UserError
 from nas.language.automaton.batch import FAILED, Table, agree
+from nas.language.automaton.library import Library
 from nas.language.automaton.tape import COMMUTATIVE, NOWHERE, ORDERED, SUM, Tape, label_of
 from nas.language.automaton.terms import Choice, Idle, Leaf, Plan, Term
 from nas.language.fingerprint import ASSOCIATIVE, is_pure
-from nas.language.graph import Edge, Graph, Net
+from nas.language.graph import Graph
 from nas.language.operation import Shape
 from nas.language.zeros import ZERO_STAYS_ZERO, is_zero_call, is_zero_state
 
@@ -42,9 +42,11 @@ class _Wiring(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """For each form of a layer, the number of what it makes."""
+    """What a layer makes, by form: the number of the shape, the number of the wiring, and which of those with that wiring."""
 
-    numbers: np.ndarray
+    shapes: np.ndarray
+    wirings: np.ndarray
+    which: np.ndarray
 
 
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, made odd
@@ -60,7 +62,7 @@ class Keys:
         space: a network.
 
     Attributes:
-        operations: of how many the keys have been made so far; time goes with them.
+        work: how much has been done so far (`Tape.work`); time goes with it.
 
     Raises:
         TooEntangled: a layer has too many forms to be listed.
@@ -78,13 +80,19 @@ class Keys:
     def __init__(self, space: SearchSpace):
         self._plan = space.plan
         self._program = space.genome.program
-        self._wirings = _Wirings()
+        self._wirings = _Wirings(space.library)
         self._inputs = [self._wirings.number(shape) for shape in space.inputs.values()]
-        self.operations = 0
+        self.work = 0
         self._tables: dict[Leaf, Table] = {}
 
-    def of(self, vectors: np.ndarray) -> np.ndarray:
-        """The key of each point, (n,) of uint64; 0 where it does not build. `vectors`: (n, width), trusted to be points."""
+    def of(self, vectors: np.ndarray, rough: bool = False) -> np.ndarray:
+        """The key of each point, (n,) of uint64; 0 where it does not build.
+
+        Args:
+            vectors: (n, width), trusted to be points.
+            rough: in half the time, keys that are equal wherever the networks are the same, and now and then where they are
+                not. They are not to be compared with the others.
+        """
         options = vectors
         if self._program.continuous:  # a float is one option, 0
             floats = [slot.kind == "float" for slot in self._program.slots]
@@ -92,17 +100,17 @@ class Keys:
         found = [np.zeros(0, dtype=np.uint64)]
         for at in range(0, len(vectors), POINTS):
             columns = np.ascontiguousarray(options[at : at + POINTS].T, dtype=np.int64)
-            found.append(self._keys(columns))
+            found.append(self._keys(columns, rough))
         return np.concatenate(found)
 
-    def _keys(self, columns: np.ndarray) -> np.ndarray:
+    def _keys(self, columns: np.ndarray, rough: bool) -> np.ndarray:
         rows = np.arange(columns.shape[1])
         tape = Tape(rows.size)
         given = [(np.full(rows.size, shape), tape.vertex(rows)) for shape in self._inputs]
         outputs = self._run_plan(self._plan, given, rows, columns, tape)
         failed = np.logical_or.reduce([shapes == FAILED for shapes, _ in outputs])
-        self.operations += tape.operations
-        keys = tape.keys([vertices for _, vertices in outputs], len(given))
+        self.work += tape.work
+        keys = tape.keys([vertices for _, vertices in outputs], len(given), rough)
         labels = self._wirings.shape_labels()  # zeros are made by nothing, so only their shapes tell them apart
         for shapes, _ in outputs:
             keys = np.maximum(keys * ODD + labels[shapes], np.uint64(1))
@@ -115,8 +123,8 @@ class Keys:
         if isinstance(term, Leaf):
             if term not in self._tables:
                 self._tables[term] = Table(term, self._wirings)
-            numbers = self._tables[term].look_up([shapes for shapes, _ in given], rows, columns).numbers
-            return self._wirings.shapes[numbers], self._write(numbers, [vertices for _, vertices in given], rows, tape)
+            found = self._tables[term].look_up([shapes for shapes, _ in given], rows, columns)
+            return found.shapes, self._write(found, [vertices for _, vertices in given], rows, tape)
         assert isinstance(term, Choice)
         shapes, vertices = np.full(rows.size, FAILED), np.full(rows.size, NOWHERE)
         for assignment, option in term.options:
@@ -135,14 +143,13 @@ class Keys:
                 failed |= edges[-1][0] == FAILED
         return [(np.where(failed, FAILED, edges[output][0]), edges[output][1]) for output in plan.outputs]
 
-    def _write(self, numbers: np.ndarray, given: Sequence[np.ndarray], rows: np.ndarray, tape: Tape) -> np.ndarray:
+    def _write(self, found: _Found, given: Sequence[np.ndarray], rows: np.ndarray, tape: Tape) -> np.ndarray:
         """Puts the operations of a layer on the tape; what comes out of it for each point."""
         out = np.full(rows.size, NOWHERE)
-        kinds = self._wirings.wiring_of[numbers]
-        for kind in np.unique(kinds).tolist():
-            here = np.flatnonzero(kinds == kind)
+        for kind in np.unique(found.wirings).tolist():
+            here = np.flatnonzero(found.wirings == kind)
             wiring, labels, apart = self._wirings.details(kind)
-            which = self._wirings.place_of[numbers[here]]
+            which = found.which[here]
             made = [vertices[here] for vertices in given]
             count = len(made)
             for i, step in enumerate(wiring.steps):
@@ -154,21 +161,15 @@ class Keys:
 
 
 class _Wirings:
-    """What decided layers make of shapes: their operations with labels, worked out once by the layers' own rules.
+    """What decided layers make of shapes: how their operations are wired, with labels."""
 
-    Attributes:
-        shapes, wiring_of, place_of: for each result, the number of its shape, of its wiring, and which of those it is.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._shapes: list[Shape] = [()]  # the first one is of what failed
         self._numbers: dict[Shape, int] = {}
-        self._known: dict[tuple[int, tuple[Shape, ...]], tuple[Any, int]] = {}
-        self._wirings: dict[_Wiring, int] = {_Wiring((), None): 0}
-        self._labels: list[list[list[int]]] = [[[]]]
-        self._apart: list[list[list[bool]]] = [[[]]]
-        self._details: dict[int, tuple[_Wiring, np.ndarray, np.ndarray]] = {}
-        self.shapes, self.wiring_of, self.place_of = (np.zeros(1, dtype=np.int64) for _ in range(3))
+        self._wirings: dict[_Wiring, int] = {}
+        self._details: list[tuple[_Wiring, _Rows, _Rows]] = []
+        self._add(_Wiring((), None), [], [])  # of what fails and of zeros
 
     def shape_labels(self) -> np.ndarray:
         """A label for each shape, by number; what is zero has that of other tensors of its shape."""
@@ -182,53 +183,50 @@ class _Wirings:
             self._shapes.append(shape)
         return self._numbers[shape]
 
-    def results(self, leaf: Leaf, given: Sequence[int]) -> _Found:
-        """For each form of a layer the number of its result; 0: it does not fit."""
+    def blank(self, leaf: Leaf, inputs: int, rows: int) -> _Found:
+        return _Found(*(np.zeros(rows, dtype=np.int64) for _ in _Found._fields))
+
+    def of(self, leaf: Leaf, form: int, given: Sequence[int]) -> tuple[int, int, int] | None:
         if FAILED in given:
-            return _Found(np.zeros(len(leaf.forms), dtype=np.int64))
+            return None
         shapes = tuple(self._shapes[number] for number in given)
-        return _Found(np.array([self._result(form, shapes) for form, _ in leaf.forms], dtype=np.int64))
+        result = self._library.run(leaf.forms[form][0], shapes, leaf.path)
+        if result is None:
+            return None
+        if result.graph is None:
+            return self.number(result.shape), 0, 0
+        return self.number(result.shape), *self._add(*_wiring(result.graph, [f"input{i}" for i in range(len(shapes))]))
 
-    def details(self, wiring: int) -> tuple[_Wiring, np.ndarray, np.ndarray]:
+    def details(self, number: int) -> tuple[_Wiring, np.ndarray, np.ndarray]:
         """A wiring, and the (results, steps) labels and weights of all results that have it."""
-        if wiring not in self._details:
-            labels = np.array(self._labels[wiring], dtype=np.uint64)
-            self._details[wiring] = list(self._wirings)[wiring], labels, np.array(self._apart[wiring], dtype=bool)
-        return self._details[wiring]
+        wiring, labels, apart = self._details[number]
+        return wiring, labels.array, apart.array
 
-    def _result(self, form: Any, shapes: tuple[Shape, ...]) -> int:
-        key = id(form), shapes  # by identity, so the form is kept beside its result
-        if key not in self._known:
-            self._known[key] = form, self._work_out(form, shapes)
-        return self._known[key][1]
-
-    def _work_out(self, form: Any, shapes: tuple[Shape, ...]) -> int:
-        net = Net()
-        names = [f"input{i}" for i in range(len(shapes))]
-        edges = [
-            Edge("", shape[1:], is_zero=True) if is_zero_state(shape) else net.input(name, shape)
-            for name, shape in zip(names, shapes, strict=True)
-        ]
-        try:
-            found = net.apply(form, *edges)
-        except UserError:
-            return 0
-        if found.is_zero:
-            return self._add((0, *found.shape), _Wiring((), None), [], [])
-        return self._add(found.shape, *_wiring(net.graph([found]), names))
-
-    def _add(self, shape: Shape, wiring: _Wiring, labels: list[int], apart: list[bool]) -> int:
+    def _add(self, wiring: _Wiring, labels: list[int], apart: list[bool]) -> tuple[int, int]:
+        """Keeps a wiring with its labels; the numbers of both."""
         number = self._wirings.setdefault(wiring, len(self._wirings))
-        if number == len(self._labels):
-            self._labels.append([])
-            self._apart.append([])
-        self._details.pop(number, None)
-        self._labels[number].append(labels)
-        self._apart[number].append(apart)
-        self.shapes = np.append(self.shapes, self.number(shape))
-        self.wiring_of = np.append(self.wiring_of, number)
-        self.place_of = np.append(self.place_of, len(self._labels[number]) - 1)
-        return len(self.shapes) - 1
+        if number == len(self._details):
+            width = len(wiring.steps)
+            self._details.append((wiring, _Rows(width, np.uint64), _Rows(width, np.bool_)))
+        _, all_labels, all_apart = self._details[number]
+        all_apart.append(apart)
+        return number, all_labels.append(labels)
+
+
+class _Rows:
+    """A two-dimensional array that grows row by row."""
+
+    def __init__(self, width: int, kind: type):
+        self.array: np.ndarray = np.zeros((1, width), dtype=kind)
+        self._count = 0
+
+    def append(self, row: list) -> int:
+        """Puts a row at the end; its number."""
+        if self._count == len(self.array):
+            self.array = np.concatenate([self.array, np.zeros_like(self.array)])
+        self.array[self._count] = row
+        self._count += 1
+        return self._count - 1
 
 
 def _wiring(graph: Graph, names: Sequence[str]) -> tuple[_Wiring, list[int], list[bool]]:

@@ -2,7 +2,7 @@
 
 A decided layer applied to given shapes always comes out the same: an output shape, which of its inputs the output needs, and
 the primitive operations it is made of. `Library` works that out with the layer's own rules, on a net of its own, and
-remembers it.
+remembers it. A space has one library (`space.library`), which everything that folds over the space reads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nas.errors import UserError
 from nas.language.automaton.forms import TooEntangled
 from nas.language.automaton.terms import Leaf
-from nas.language.graph import Edge, Net, at_path
+from nas.language.graph import Edge, Graph, Net, at_path
 from nas.language.operation import KerasCall, OpCost, Shape
 from nas.language.zeros import is_zero_state, zero_state
 
@@ -39,11 +39,13 @@ class Result(NamedTuple):
         shape: of its output; as `zero_state` where it is known to be zero.
         reads: for each input, whether the output needs it.
         primitives: numbers of the operations that the output needs, one for each time.
+        graph: these operations, on inputs called `input0`, `input1`, ...; None where the output is zero.
     """
 
     shape: Shape
     reads: tuple[bool, ...]
     primitives: tuple[int, ...]
+    graph: Graph | None = None
 
 
 class Library:
@@ -107,7 +109,7 @@ class Library:
             if node.call is not None:
                 inputs = tuple(graph.nodes[name].shape for name in node.inputs)
                 primitives.append(self._number(Primitive(node.call, inputs, node.shape, node.cost)))
-        return Result(found.shape, tuple(edge.name in needed for edge in edges), tuple(primitives))
+        return Result(found.shape, tuple(edge.name in needed for edge in edges), tuple(primitives), graph)
 
     def _number(self, primitive: Primitive) -> int:
         if primitive not in self._numbers:

@@ -13,14 +13,18 @@ the rest of the network sees is which shapes come out in each place and which in
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from nas.language.automaton.circuit import TRUE, Branch, Builder
 from nas.language.automaton.elimination import Row, Table, Variable, factored
 from nas.language.automaton.relations import Outcome, Relation, Step, Work, reads_edge
-from nas.language.automaton.terms import Plan, Term, Use
+from nas.language.automaton.terms import Plan, Term, Use, count_leaves
 from nas.language.operation import Shape
+
+EARLY = 0.3  # of all the work that may be done, so much may fall on the first layers
+PACE = 4.0  # then, as many times the part of the layers that has been reached
 
 
 class Compiler(Protocol):
@@ -66,9 +70,16 @@ class _Network(Work):
     def __init__(self, plan: Plan, shapes: Sequence[Shape], compiler: Compiler):
         self._compiler = compiler
         self._private = _private_slots(plan)
+        self._layers_until = list(itertools.accumulate(count_leaves(use.term) for use in plan.uses))
         self._bought: dict[tuple[Term, tuple[int, ...]], Relation] = {}
         super().__init__(plan, shapes, frozenset(), compiler.relate, compiler.builder)
+        self.builder.progress = 1.0
         self._tied = self._find_tied()
+
+    def begin(self, step: int) -> None:
+        """Allows a part of the work that goes with the layers reached: to find a space too entangled takes time too."""
+        reached, layers = self._layers_until[step], max(self._layers_until[-1], 1)
+        self.builder.progress = min(max(EARLY, PACE * reached / layers), 1.0)
 
     def shown_by(self, term: Term) -> frozenset[int]:
         return super().shown_by(term) - self._private.get(term, frozenset())

@@ -96,7 +96,8 @@ class Work:
     def _follow(self, relate: Relate) -> None:
         """Applies each step to every combination of shapes that can reach it, and perhaps a few more."""
         domains: list[set[Shape]] = [{shape} for shape in self._inputs]
-        for use in self.plan.uses:
+        for number, use in enumerate(self.plan.uses):
+            self.begin(number)
             edges = tuple(dict.fromkeys(use.inputs))
             at = [edges.index(edge) for edge in use.inputs]
             relations: dict[tuple[Shape, ...], Relation] = {}
@@ -107,6 +108,9 @@ class Work:
             self.steps.append(Step(use, edges, relations))
             if use.output >= 0:
                 domains.append({o.shape for relation in relations.values() for o in relation if o.shape is not None})
+
+    def begin(self, step: int) -> None:
+        """Called before a step is followed."""
 
     def shown_by(self, term: Term) -> frozenset[int]:
         """Which of the slots of a step's term are told with its outcomes."""

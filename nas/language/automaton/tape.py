@@ -53,12 +53,15 @@ class Tape:
 
     Args:
         points: how many networks.
+
+    Attributes:
+        work: how many operations there are, each counted for every network that has it.
     """
 
     def __init__(self, points: int):
         self._points = points
         self._vertices = 1  # the first one is NOWHERE
-        self.operations = 0
+        self.work = 0
         self._entries: list[_Entry] = []
 
     def vertex(self, rows: np.ndarray) -> np.ndarray:
@@ -69,22 +72,24 @@ class Tape:
     def add(self, kind: int, label: np.ndarray, apart: np.ndarray, rows: np.ndarray, reads: Sequence[np.ndarray]) -> np.ndarray:
         """One more operation, for the points `rows`; its vertex."""
         made = self.vertex(rows)
-        self.operations += rows.size
+        self.work += rows.size
         places = [vertices * self._points + rows for vertices in (made, *reads)]
         self._entries.append(_Entry(kind, label, apart, places[0], places[1:]))
         return made
 
-    def keys(self, outputs: Sequence[np.ndarray], inputs: int) -> np.ndarray:
-        """The key of each network, given the vertices of its outputs."""
+    def keys(self, outputs: Sequence[np.ndarray], inputs: int, rough: bool = False) -> np.ndarray:
+        """The key of each network, given the vertices of its outputs. `rough`: only the hash of the outputs."""
         size = self._vertices * self._points
         rows = np.arange(self._points)
         ends = [vertices * self._points + rows for vertices in outputs]
         contexts = np.zeros(size, dtype=np.uint64)
         hashes, terms = self._upward(contexts, inputs)
+        plain = self._of_outputs(hashes, ends)
+        if rough:
+            return plain
         tied = self._tied(hashes, ends)
         if not tied.any():
-            return self._of_outputs(hashes, ends)
-        plain = self._of_outputs(hashes, ends)
+            return plain
         for again in range(ROUNDS):
             if again:
                 hashes, terms = self._upward(contexts, inputs)

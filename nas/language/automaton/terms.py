@@ -130,6 +130,13 @@ def terms_of(hyper: Operation, inputs: int) -> Plan:
     return plan
 
 
+def count_leaves(term: Term) -> int:
+    """How many layers a term has, each counted wherever it is applied."""
+    if isinstance(term, Plan):
+        return sum(count_leaves(use.term) for use in term.uses)
+    return sum(count_leaves(option) for _, option in term.options) if isinstance(term, Choice) else 1
+
+
 class _Reader:
     """Makes terms, each once: the same operation at the same slots is the same term."""
 

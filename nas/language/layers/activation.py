@@ -11,7 +11,7 @@ from typing import Any
 
 from nas.language.fields import Function, NonNegative, OptionalNonNegative, Rate
 from nas.language.operation import KerasCall, OpCost, Operation, Shape
-from nas.language.rules import canonical_function, expect_grid, keras_call
+from nas.language.rules import activation_flops, canonical_function, expect_grid, keras_call
 
 _LEAKY_SLOPE = 0.2  # of Keras's "leaky_relu" function; its LeakyReLU layer has 0.3
 
@@ -41,6 +41,9 @@ class Activation(_Activation):
 
     def wire(self, net: Any, *inputs: Any) -> Any:
         return inputs[0] if self.function == "linear" else net.emit(self, *inputs)
+
+    def cost(self, inputs: Sequence[Shape], output: Shape) -> OpCost:
+        return OpCost(flops=activation_flops(self.function) * math.prod(output))
 
     def keras(self, inputs: Sequence[Shape], output: Shape) -> KerasCall:
         if self.function == "leaky_relu":

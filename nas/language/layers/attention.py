@@ -16,7 +16,7 @@ from nas.language.layers.convolution import Conv1D, Conv2D, Conv3D
 from nas.language.layers.merging import Multiply
 from nas.language.layers.pooling import GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D
 from nas.language.operation import KerasCall, OpCost, Operation, Shape
-from nas.language.rules import AXIS_NAMES, divisible, keras_call
+from nas.language.rules import AXIS_NAMES, SOFTMAX_FLOPS, divisible, keras_call
 
 _POOLINGS = {1: GlobalAveragePooling1D, 2: GlobalAveragePooling2D, 3: GlobalAveragePooling3D}
 _CONVOLUTIONS = {1: Conv1D, 2: Conv2D, 3: Conv3D}
@@ -100,7 +100,7 @@ class SelfAttention(Operation):
         dropout: share of the attention weights that is zeroed while training.
 
     Cost for P positions of which each reads A, C channels, H heads of K: P * (4 * C * H * K + 2 * A * H * K) multiply-adds; on
-    top come biases, the scaling of each query, and 1 for each of the P * A * H weights of the softmax.
+    top come biases, the scaling of each query, and 5 for each of the P * A * H weights of the softmax.
     """
 
     heads: Positive
@@ -140,7 +140,7 @@ class SelfAttention(Operation):
         weights = 4 * channels * inner
         biases = 3 * inner + channels if self.use_bias else 0
         macs = positions * (weights + 2 * attended * inner)
-        return OpCost(macs, 2 * macs + positions * (biases + inner + attended * self.heads), weights + biases)
+        return OpCost(macs, 2 * macs + positions * (biases + inner + SOFTMAX_FLOPS * attended * self.heads), weights + biases)
 
     def keras(self, inputs: Sequence[Shape], output: Shape) -> KerasCall:
         axes = self._axes(output)

@@ -79,13 +79,13 @@ def test_channels_are_rounded_to_the_nearest_multiple_but_never_10_percent_below
     ("fields", "shape", "expected"),
     [
         # 6 positions that read 6; 2 heads of 3. Weights 4 * 4 * 6 = 96, biases 3 * 6 + 4 = 22.
-        # Multiply-adds 6 * (96 + 2 * 6 * 6) = 1008; then biases, scaled queries and 12 softmax weights at each position.
-        ({"heads": 2, "key_dim": 3}, (6, 4), OpCost(1008, 2016 + 6 * (22 + 6 + 12), 118)),
-        ({"heads": 2, "key_dim": 3, "use_bias": False}, (6, 4), OpCost(1008, 2016 + 6 * (6 + 12), 96)),
+        # Multiply-adds 6 * (96 + 2 * 6 * 6) = 1008; then biases, scaled queries and 12 softmax weights of 5 a position.
+        ({"heads": 2, "key_dim": 3}, (6, 4), OpCost(1008, 2016 + 6 * (22 + 6 + 5 * 12), 118)),
+        ({"heads": 2, "key_dim": 3, "use_bias": False}, (6, 4), OpCost(1008, 2016 + 6 * (6 + 5 * 12), 96)),
         # The same positions in a grid cost the same.
-        ({"heads": 2, "key_dim": 3}, (2, 3, 4), OpCost(1008, 2016 + 6 * (22 + 6 + 12), 118)),
+        ({"heads": 2, "key_dim": 3}, (2, 3, 4), OpCost(1008, 2016 + 6 * (22 + 6 + 5 * 12), 118)),
         # 24 positions that read the 6 of their row; 1 head of 2. Weights 4 * 5 * 2 = 40, biases 3 * 2 + 5 = 11.
-        ({"heads": 1, "key_dim": 2, "attention_axes": (2,)}, (4, 6, 5), OpCost(1536, 3072 + 24 * (11 + 2 + 6), 51)),
+        ({"heads": 1, "key_dim": 2, "attention_axes": (2,)}, (4, 6, 5), OpCost(1536, 3072 + 24 * (11 + 2 + 5 * 6), 51)),
     ],
 )
 def test_self_attention_costs_by_hand(fields, shape, expected):

@@ -44,6 +44,7 @@ def cost(operation, *shapes):
         (L.LayerNormalization.concrete(), (8, 8, 2), OpCost(0, 7 * 128, 4)),
         (L.GroupNormalization.concrete(groups=2), (8, 8, 2), OpCost(0, 7 * 128, 4)),
         (L.Activation.concrete(function="swish"), (8, 8, 2), OpCost(0, 128, 0)),
+        (L.Activation.concrete(function="softmax"), (8, 8, 2), OpCost(0, 5 * 128, 0)),
         (L.Dropout.concrete(rate=0.5), (8, 8, 2), OpCost()),
         (L.Upsample.concrete(factor=2), (4, 4, 2), OpCost()),
         (L.Upsample.concrete(factor=2, mode="bilinear"), (4, 4, 2), OpCost(0, 9 * 128, 0)),

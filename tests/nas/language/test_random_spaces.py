@@ -18,6 +18,7 @@ from nas.errors import UserError
 from nas.language import selection
 from nas.language.automaton.batch import Pricer
 from nas.language.automaton.keys import Keys
+from nas.language.automaton.points import PointPricer
 from nas.language.costing import find_metric
 from nas.language.genome import Genome
 
@@ -116,7 +117,13 @@ def check_definition(described, costs):
 def check_prices(space, costs):
     """A batch costs what each of its points costs, and equal fingerprints mean equal parameters."""
     vectors = np.array(list(costs)).reshape(len(costs), -1)
-    priced = Pricer(space, [find_metric(name) for name in METRICS]).price(vectors)
+    metrics = [find_metric(name) for name in METRICS]
+    priced = Pricer(space, metrics).price(vectors)
+    one_by_one = PointPricer(space, metrics)
+    for point, builds, found in zip(vectors, priced.builds, priced.costs, strict=True):
+        alone = one_by_one.price(point[None])
+        assert alone.builds[0] == builds
+        assert not builds or (alone.costs[0] == found).all()
     assert priced.builds.tolist() == [cost is not None for cost in costs.values()]
     for cost, found in zip(costs.values(), priced.costs.tolist(), strict=True):
         assert cost is None or tuple(found) == cost

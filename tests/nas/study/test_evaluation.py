@@ -117,3 +117,23 @@ def test_what_is_no_evaluator():
         as_evaluator(Loss)
     with pytest.raises(StudyError, match="evaluators: 5 cannot judge architectures"):
         as_evaluator(5)
+
+
+def test_each_stage_leaves_its_verdict():
+    passed = judge([Loss(), Params()])
+    assert [(s.stage, s.verdict, s.reason) for s in passed.stages] == [("params", "passed", ""), ("loss", "passed", "")]
+    assert all(0 <= s.seconds < 5 for s in passed.stages)
+    gated = judge([Loss(), Params()], constraints=[at_most("params", 100)], index=23)
+    assert [(s.stage, s.verdict, s.reason) for s in gated.stages] == [("params", "infeasible", "params 196 > 100")]
+
+
+def test_a_stage_that_fails_or_refuses_says_so():
+    def refuse(architecture):
+        raise Infeasible("too odd")
+
+    def fail(architecture):
+        raise ZeroDivisionError("one over nothing")
+
+    assert [(s.stage, s.verdict, s.reason) for s in judge([refuse]).stages] == [("refuse", "infeasible", "too odd")]
+    (failed,) = judge([fail]).stages
+    assert (failed.verdict, failed.reason.splitlines()[-1]) == ("failed", "ZeroDivisionError: one over nothing")

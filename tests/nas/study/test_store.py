@@ -156,7 +156,7 @@ def test_newer_and_damaged_files(tmp_path):
         Store(tmp_path / "s", read_only=True).trials()
     with sqlite3.connect(file) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StudyError, match="format 99, expected format 2"):
+    with pytest.raises(StudyError, match="format 99, expected format 3"):
         Store(tmp_path / "s")
     data = bytearray(file.read_bytes())
     data[4096 : 4096 * 6] = b"\xff" * (4096 * 5)

@@ -213,8 +213,20 @@ def test_a_directory_of_format_1_is_read_and_brought_up_to_date(tmp_path):
     assert comparable(after)[:5] == before
     assert [bool(t.curve) for t in after] == [False] * 5 + [True] * 3
     with sqlite3.connect(tmp_path / "s" / "study.db") as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
         assert db.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'old'").fetchone() == (0,)
+
+
+def test_a_directory_of_format_2_is_read_and_brought_up_to_date(tmp_path):
+    plain = lambda: Study(SPACE, Random(seed=0), Gradual(), nas.minimize("loss"), directory=tmp_path / "s")  # noqa: E731
+    plain().run(3)
+    with sqlite3.connect(tmp_path / "s" / "study.db") as db:
+        db.executescript("ALTER TABLE trials DROP COLUMN stages; PRAGMA user_version = 2;")
+    before = comparable(Study.open(tmp_path / "s").trials)
+    plain().run(5)
+    after = Study.open(tmp_path / "s").trials
+    assert comparable(after)[:3] == before
+    assert [len(t.stages) for t in after] == [0, 0, 0, 1, 1]
 
 
 # -- stopping ------------------------------------------------------------------------------------------------------------

@@ -93,9 +93,9 @@ def test_the_start_up_covers_the_space():
 
 
 def test_bayesian_beats_random_on_a_smooth_function():
-    random = [min(loss for _, loss in search("random", seed, 30)) for seed in range(12)]
-    bayesian = [min(loss for _, loss in search("bayesian", seed, 30)) for seed in range(12)]
-    assert np.mean(bayesian) < 0.6 * np.mean(random)
+    random = [min(loss for _, loss in search("random", seed, 30)) for seed in range(5)]
+    bayesian = [min(loss for _, loss in search("bayesian", seed, 30)) for seed in range(5)]
+    assert np.mean(bayesian) < 0.05 * np.mean(random)
 
 
 def test_bayesian_keeps_away_from_values_that_fail():
@@ -127,6 +127,6 @@ def test_a_proposal_is_cheap():
         algorithm.adopt(trial_id, get("random", BOOK, 1)._propose(trial_id, 0))
         algorithm.tell(trial_id, trial_id % 7)
     algorithm.ask(201)
-    begun = time.perf_counter()
+    begun = time.process_time()
     algorithm.ask(202)
-    assert time.perf_counter() - begun < 1.0  # 0.05 s on an idle machine
+    assert time.process_time() - begun < 1.0  # 0.1 s on two shared cores

@@ -5,7 +5,8 @@ import pytest
 
 from nas.errors import UserError
 from trainer.tuning import BOOK, Categorical, Discrete, Double, Integer
-from trainer.tuning.parameters import flags, space_size, to_flag
+from trainer.tuning.conditions import count
+from trainer.tuning.parameters import flags, to_flag
 
 UNIFORM = np.random.default_rng(0).random(20_000)
 
@@ -83,8 +84,8 @@ def test_numpy_numbers_are_passed_as_plain_ones():
 
 def test_the_book_tunes_five_flags():
     assert list(BOOK) == ["learning_rate", "epochs", "steps_per_epoch", "batch_size", "loss"]
-    assert space_size(BOOK) is None
-    assert space_size({name: BOOK[name] for name in BOOK if name != "learning_rate"}) == 3 * 201 * 3 * 1
+    assert count(BOOK) is None
+    assert count({name: BOOK[name] for name in BOOK if name != "learning_rate"}) == 3 * 201 * 3 * 1
 
 
 @pytest.mark.parametrize(

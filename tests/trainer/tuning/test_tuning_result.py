@@ -1,5 +1,6 @@
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -33,12 +34,19 @@ def test_the_table_has_every_trial_and_reason():
     console = Console(file=io.StringIO(), width=160)
     console.print(result(trial(1, 0.5), trial(2, 0.0312345678), FAILED).table())
     lines = console.file.getvalue().splitlines()
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    rows = [re.split(r"  +", line.strip()) for line in lines if re.match(r" +\d", line)]
     assert rows == [
         ["2", "0.0312346", "0.0002", "10", "150", "16", "mse", "1.5", "succeeded"],
         ["1", "0.5", "0.0002", "10", "150", "16", "mse", "1.5", "succeeded"],
-        ["3", "", "0.0002", "10", "150", "16", "mse", "0.0", "failed: it exited with code 1"],
+        ["3", "0.0002", "10", "150", "16", "mse", "0.0", "failed: it exited with code 1"],
     ]
+
+
+def test_a_narrow_terminal_folds_headings_not_numbers():
+    console = Console(file=io.StringIO(), width=80)
+    console.print(result(trial(1, 0.0312345678, learning_rate=0.00012345678, steps_per_epoch=150)).table())
+    row = console.file.getvalue().splitlines()[-2]
+    assert row.split() == ["1", "0.0312346", "0.0001235", "10", "150", "16", "mse", "1.5", "succeeded"]
 
 
 def test_json_is_plain_and_has_no_nan():
@@ -67,7 +75,7 @@ def test_the_plot_draws_succeeded_trials_on_the_parameters_scales(tmp_path):
 
 
 def test_nothing_to_plot_and_nothing_to_load_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"^runs/tuning: no trial succeeded. Look at the reasons in the table of trials.$"):
+    with pytest.raises(UserError, match=r"^runs/tuning: no trial has a result. Look at the reasons in the table of trials.$"):
         result(FAILED).plot(tmp_path / "plot.svg")
     with pytest.raises(StudyError, match=r"there is no tuning, expected a directory with tuning.json.$"):
         TuningResult.load(tmp_path)

@@ -87,14 +87,14 @@ def parameter(entry):
         (
             "- a",
             "hpt.yaml: ['a'] is no mapping, expected a mapping of parameters, metric, goal, max_trial_count, "
-            "parallel_trial_count, max_failed_trial_count, algorithm, measurement_selection.",
+            "parallel_trial_count, max_failed_trial_count, algorithm, measurement_selection, early_stopping, timeout_s.",
         ),
         ("metric: val_loss", "hpt.yaml: parameters: missing, expected a value. Add parameters."),
         ("parameters: {}", "hpt.yaml: parameters: nothing to tune, expected at least one parameter by name."),
         (
             parameter("{type: discrete, values: [1]}") + "\nmetrik: val_loss",
             "hpt.yaml: metrik: unknown, expected parameters or metric or goal or max_trial_count or parallel_trial_count or "
-            "max_failed_trial_count or algorithm or measurement_selection. Write metric.",
+            "max_failed_trial_count or algorithm or measurement_selection or early_stopping or timeout_s. Write metric.",
         ),
         (
             parameter("{type: float, min: 1, max: 2}"),
@@ -119,8 +119,21 @@ def parameter(entry):
             "hpt.yaml: parameters.epochs.values: the list is empty, expected at least one number.",
         ),
         (
-            parameter("{type: discrete, values: [1, 2], scale: log}"),
-            "hpt.yaml: parameters.epochs.scale: unknown, expected values.",
+            parameter("{type: categorical, values: [a, b], scale: log}"),
+            "hpt.yaml: parameters.epochs.scale: unknown, expected values or when.",
+        ),
+        (
+            parameter("{type: discrete, values: [0, 2], scale: log}"),
+            "hpt.yaml: parameters.epochs.values: 0 has no place on a log scale, expected values > 0. "
+            'Raise it, or choose scale="linear".',
+        ),
+        (
+            parameter("{type: discrete, values: [1]}") + "\nearly_stopping: decay",
+            "hpt.yaml: early_stopping: 'decay' is not known, expected median, or leave it out.",
+        ),
+        (
+            parameter("{type: discrete, values: [1]}") + "\ntimeout_s: -3",
+            "hpt.yaml: timeout_s: -3 does not fit, expected seconds, more than 0.",
         ),
         (
             "parameters: {learning rate: {type: double, min: 0, max: 1}}",
