@@ -294,7 +294,7 @@ def subspace(space: nas.SearchSpace, table: Tabular, limit: Constraint) -> nas.S
     genome = space.plain_genome
     meets = np.array([not limit.violation(table.evaluate(a)[limit.metric].value) for a in space])
     found = object.__new__(type(space))  # copy() would go by the reference, to the whole space
-    vars(found).update(vars(space))
+    vars(found).update({name: value for name, value in vars(space).items() if name != "digest"})  # it has one of its own
     points = _Listed(genome, np.flatnonzero(meets))
     vars(found)["genome"] = FeasibleGenome(genome, points, lambda vectors: meets[[genome.rank(v) for v in vectors]])
     return found

@@ -97,14 +97,14 @@ def beats(problem: str, queries: int, controller: str, other: str) -> Requiremen
     return check
 
 
-def close_to(problem: str, given: str, queries: int, slack: float) -> Requirement:
-    """Of every controller: as good under a limit as where what meets it is given, up to a slack."""
+def close_to(problem: str, given: str, queries: int, slack: float, controllers: Sequence[str]) -> Requirement:
+    """Of controllers that can learn a limit: as good under a limit as where what meets it is given, up to a slack."""
 
     def check(rows: Rows) -> list[Line]:
         lines = []
         for (name, controller), row in rows.items():
             free = rows.get((given, controller))
-            if name != problem or free is None:
+            if name != problem or free is None or controller.partition(":")[0] not in controllers:
                 continue
             ours, theirs = row.samples(queries), free.samples(queries)
             if ours is None or theirs is None:

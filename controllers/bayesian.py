@@ -12,9 +12,9 @@ computed as a logarithm (Ament et al. 2023) so that it tells candidates apart al
 - A batch spreads by itself: what is asked and not yet told counts as measured at its expected value (Ginsbourger et al. 2010).
 - A constraint on FLOPs, multiply-adds or parameters is known exactly, and only candidates within it are considered. Any other
   is modelled as the objective is: expected improvement is multiplied by the probability that all hold (Gardner et al. 2014),
-  and by the probability that a trial does not fail, once one has. That probability counts squared: an infeasible trial costs
-  as much and says nothing of the objective. It decides from the third trial on, long before the objective has a model: the
-  random ones that such a model begins with are then feasible ones.
+  and by the probability that a trial does not fail, once one has. What is improbable is left out, however much it promises: an
+  infeasible trial says nothing of the objective, so the promise would stay. From the third trial on, long before the objective
+  has a model, that probability says which candidates are drawn: the random ones that such a model begins with are feasible.
 - Several objectives are weighted anew at random for each proposal, by the augmented Chebyshev norm (ParEGO: Knowles 2006,
   eq. 2).
 """
@@ -48,7 +48,7 @@ FEW = 100  # told trials below which the model's own numbers are uncertain
 SHARPNESS = 4.0  # a candidate is drawn with its probability of being feasible to this power
 FEWEST = 3  # told trials before feasible candidates are sought
 PATIENCE = 3  # times as many trials are drawn so, where few of them are judged
-CAUTION = 2.0  # power of the probability of feasibility: an infeasible trial says nothing of the objective
+POSSIBLE = 0.25  # the least probability of being feasible, where half of the candidates' highest is not less
 DRAWN = 4  # models that are then averaged
 SHORTLIST = 256  # candidates whose uncertainty is computed, at least
 WORK = 1e7  # and otherwise so many that it takes about as long in a large study as in a small one
@@ -188,16 +188,17 @@ class Bayesian(Controller):
             return None
         pool = everything(self.space) or self._around(weights)
         over = self._excess(pool)
-        everyone = np.arange(len(pool))
         if not self._has_model:
-            worth = rng.gumbel(size=len(pool)) + SHARPNESS * _sum(limits, pool, everyone)
+            worth = rng.gumbel(size=len(pool)) + SHARPNESS * _sum(limits, pool, np.arange(len(pool)))
             return self._first_new(pool, np.argsort(-np.where(over > 0, OUT_OF_BOUNDS * (1 + over), worth)))
         improvement = self._improvement(weights)
-        rough = _sum(improvement, pool, None) + CAUTION * _sum(limits, pool, None)
+        rough = _sum(improvement, pool, None) + _sum(limits, pool, None)
         rough = np.where(over > 0, OUT_OF_BOUNDS * (1 + over), rough)
         order = np.argsort(-rough, kind="stable")
         rows = order[: max(SHORTLIST, int(WORK / (len(self._records) + len(self._waiting)) ** 2))]
-        fine = _sum(improvement, pool, rows) + CAUTION * _sum(limits, pool, rows)
+        chances = _sum(limits, pool, rows)
+        possible = chances >= min(math.log(POSSIBLE), chances.max() - math.log(2))
+        fine = np.where(possible, _sum(improvement, pool, rows) + chances, OUT_OF_BOUNDS + chances)
         fine = np.where(over[rows] > 0, rough[rows], fine)
         order[: len(rows)] = rows[np.argsort(-fine, kind="stable")]
         return self._first_new(pool, order)

@@ -1,8 +1,11 @@
 """How one architecture is judged: cheap gates first, training last.
 
     Cost            cost       arithmetic: FLOPs, multiply-adds, parameters, activation memory (a millisecond)
-    Latency         latency    milliseconds on LiteRT, timed in clean child processes (about three seconds)
-                    latency_child   the process that does the timing
+    Latency         latency    milliseconds on LiteRT, ONNX Runtime or TensorFlow, in clean child processes (about four seconds)
+                    runtimes   the runtimes, one adapter a file
+                    latency_bench   processes one after another until they agree; latency_child is the one that does the timing
+                    latency_statistics   figures, intervals, noise
+                    remote_device   a board elsewhere that times models, and remote_server, which runs there
                     device     the name of this machine, and the lease that keeps two measurements apart
     PredictedLatency    latency_model   the same predicted, with its error, after some networks were measured (milliseconds)
     ProxyTraining   proxy      validation loss after a short training, or on less data or smaller images (about twenty seconds)

@@ -1,4 +1,4 @@
-"""The machine that measures: its name, and a lease so that two measurements never run on it at once.
+"""The machine that measures: its name, what of it matters, and a lease so that two measurements never run on it at once.
 
 Two processes that time networks on one processor at the same time measure each other. A lease is an exclusive `flock` on a
 file in the temporary directory: every process of this machine sees it, and the kernel gives it back when its holder dies.
@@ -12,7 +12,7 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 POLL_SECONDS = 0.02  # a measurement takes a second or more; waiting in the kernel would know no timeout
@@ -20,8 +20,33 @@ POLL_SECONDS = 0.02  # a measurement takes a second or more; waiting in the kern
 
 def cpu_name() -> str:
     """This machine's processor and its number of cores: `AMD EPYC 9R14, 2 cores`."""
-    cores = os.cpu_count() or 1
-    return f"{_model_name()}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{_model_name()}, {cores()} core{'s' if cores() > 1 else ''}"
+
+
+def cores() -> int:
+    return os.cpu_count() or 1
+
+
+def load_average() -> float:
+    """Processes that wanted a core, on average over the last minute."""
+    return os.getloadavg()[0]
+
+
+def fingerprint() -> dict[str, str]:
+    """What of this machine a latency depends on: processor and cores, operating system, frequency governor.
+
+    Example: `{"cpu": "AMD EPYC 9R14, 2 cores", "os": "Linux 6.8.0 x86_64", "governor": "performance"}`
+    """
+    return {
+        "cpu": cpu_name(),
+        "os": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
+        "governor": _governor() or "not known",
+    }
+
+
+def describe(facts: Mapping[str, str]) -> str:
+    """A fingerprint as text: `AMD EPYC 9R14, 2 cores, Linux 6.8.0 x86_64, governor performance`."""
+    return f"{facts.get('cpu', 'unknown processor')}, {facts.get('os', '?')}, governor {facts.get('governor', 'not known')}"
 
 
 def training_device() -> str:
@@ -44,6 +69,19 @@ def _model_name() -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
+def _governor() -> str:
+    """How the kernel chooses the frequency of the cores; "" where it does not, on a virtual machine for instance."""
+    files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    found = set()
+    with contextlib.suppress(OSError):
+        found = {file.read_text().strip() for file in files}
+    return ", ".join(sorted(found))
+
+
+class DeviceBusy(TimeoutError):
+    """Another process measured on the device for all of the time that was given."""
+
+
 @contextlib.contextmanager
 def lease(device: str, timeout_seconds: float = 600.0) -> Iterator[int]:
     """Holds `device` alone while the block runs; yields the descriptor of the lock.
@@ -51,7 +89,7 @@ def lease(device: str, timeout_seconds: float = 600.0) -> Iterator[int]:
     A child that inherits the descriptor keeps the lease until it ends, even where its parent is killed meanwhile.
 
     Raises:
-        TimeoutError: another process held it for all of `timeout_seconds`.
+        DeviceBusy: another process held it for all of `timeout_seconds`.
     """
     import fcntl  # POSIX only: imported where it is needed, so that the rest of the package loads anywhere
 
@@ -65,7 +103,7 @@ def lease(device: str, timeout_seconds: float = 600.0) -> Iterator[int]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(
+                    raise DeviceBusy(
                         f"{device} was busy with another measurement for {timeout_seconds:g} s (lease {path})"
                     ) from None
                 time.sleep(POLL_SECONDS)

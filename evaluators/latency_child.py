@@ -1,20 +1,21 @@
-"""The process that times a LiteRT model: it loads the runtime and NumPy and nothing else, above all not TensorFlow.
+"""The process that times a model: it loads one runtime and NumPy and nothing else.
 
-In a process that has imported TensorFlow, its thread pools and allocator disturb the timing: the minimum of many calls then
-varies by 17% between processes, here by under 1%. The file imports nothing of this repository, so that it can run on a board
-that has only the runtime.
+In a process that has imported TensorFlow, its thread pools and allocator disturb the timing of other runtimes: the minimum of
+many calls then varies by 17% between processes, here by under 1%. The file imports nothing of this repository; it loads the
+runtime's adapter (a file of `evaluators/runtimes`, which imports nothing of it either) by its path.
 
-Each call is timed by two clocks. Wall-clock time counts whatever the machine did meanwhile; processor time of the calling
-thread, which does all the work of a one-threaded model, does not count the time others were given the core. With two
-trainings of two threads beside it on two cores, a network that takes 4.6 ms alone showed fastest calls of 4.7 to 8.3 ms by
-the first clock and 4.6 to 5.0 ms by the second. On an idle machine the two agree within 0.3%.
+Each call is timed by two clocks. Wall-clock time counts whatever the machine did meanwhile; processor time does not count the
+time others were given the core. It is that of the calling thread where that one does all the work, else that of the process.
+With two trainings of two threads beside it on two cores, a network that takes 4.6 ms alone showed fastest calls of 4.7 to
+8.3 ms by the first clock and 4.6 to 5.0 ms by the second. On an idle machine the two agree within 0.3%.
 
 Protocol: one JSON object on standard input, one on standard output.
 
-    request  {"model": "net.tflite", "threads": 1, "seconds": 0.4, "min_calls": 5, "timeout_seconds": 60}
-    answer   {"wall_ns": [4600123, ...], "processor_ns": [4590456, ...], "memory_bytes": 9000000,
-              "runtime": "LiteRT 2.3.0", "precision": "float32", "batch": 1}
-    refusal  {"refused": "why LiteRT does not run this model"}
+    request  {"model": "net.tflite", "adapter": "runtimes/litert.py", "settings": {}, "threads": 1,
+              "seconds": 0.4, "min_calls": 5, "timeout_seconds": 60}
+    answer   {"wall_ns": [4600123, ...], "processor_ns": [4590456, ...], "warm_up_calls": 31, "memory_bytes": 9000000,
+              "runtime": "LiteRT 2.3.0", "precision": "float32", "batch": 1, "clock": "thread", "accelerator": ""}
+    refusal  {"refused": "why the runtime does not run this model"}, or {"missing": "what the machine lacks for it"}
 
 Anything else, a crash for instance, shows in the exit status and on standard error.
 """
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.metadata
+import importlib.util
 import json
 import math
 import os
@@ -35,7 +36,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 MAX_CALLS = 20_000
 WINDOW_SECONDS = 0.01
@@ -46,28 +46,36 @@ STEADY_WITHIN = 0.01  # a window that is not 1% faster than the best before it h
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Loads the model, warms it up, times it. Times in nanoseconds, one for each call."""
+    try:
+        load = _adapter(request["adapter"]).start(request["threads"], **request["settings"])
+    except (ImportError, LookupError) as error:
+        return {"missing": str(error)}
     before = _memory_bytes("VmRSS")
     _forget_peak()
     try:
-        interpreter = Interpreter(model_path=request["model"], num_threads=request["threads"])
-        interpreter.allocate_tensors()
-        for detail in interpreter.get_input_details():
-            interpreter.set_tensor(detail["index"], _example(detail["shape"], detail["dtype"]))
-        interpreter.invoke()
-    except (RuntimeError, ValueError) as error:
+        call, facts = load(request["model"], example)
+        call()
+    except Exception as error:  # runtimes raise many types; whichever it is, this one does not run the model
         return {"refused": str(error)}
+    processor = time.thread_time_ns if facts["clock"] == "thread" else time.process_time_ns
     gc.disable()
-    warm_up(interpreter.invoke)
-    wall_ns, processor_ns = time_calls(interpreter.invoke, request["seconds"], request["min_calls"])
-    first = interpreter.get_input_details()[0]
-    return {
+    warm_up_calls = warm_up(call)
+    wall_ns, processor_ns = time_calls(call, request["seconds"], request["min_calls"], processor)
+    return facts | {
         "wall_ns": wall_ns,
         "processor_ns": processor_ns,
+        "warm_up_calls": warm_up_calls,
         "memory_bytes": max(0, _memory_bytes("VmHWM") - before),
-        "runtime": f"LiteRT {importlib.metadata.version('ai-edge-litert')}",
-        "precision": np.dtype(first["dtype"]).name,
-        "batch": int(first["shape"][0]) if len(first["shape"]) else 1,
     }
+
+
+def _adapter(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location("adapter", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def warm_up(call: Callable[[], Any]) -> int:
@@ -84,9 +92,11 @@ def warm_up(call: Callable[[], Any]) -> int:
     return calls
 
 
-def time_calls(call: Callable[[], Any], seconds: float, min_calls: int) -> tuple[list[int], list[int]]:
+def time_calls(
+    call: Callable[[], Any], seconds: float, min_calls: int, processor: Callable[[], int] = time.thread_time_ns
+) -> tuple[list[int], list[int]]:
     """Wall-clock and processor nanoseconds of each call, for `seconds` and at least `min_calls` calls."""
-    wall, processor = time.perf_counter_ns, time.thread_time_ns
+    wall = time.perf_counter_ns
     wall_ns: list[int] = []
     processor_ns: list[int] = []
     end = wall() + int(seconds * 1e9)
@@ -99,7 +109,7 @@ def time_calls(call: Callable[[], Any], seconds: float, min_calls: int) -> tuple
     return wall_ns, processor_ns
 
 
-def _example(shape: Any, dtype: Any) -> np.ndarray:
+def example(shape: Any, dtype: Any) -> np.ndarray:
     """One input. Random for floats, so that no operation meets only zeros; zero is a valid index or code for integers."""
     if np.issubdtype(dtype, np.floating):
         return np.random.default_rng(0).standard_normal(shape).astype(dtype)

@@ -2,7 +2,8 @@
 
 The file holds every variable of the network (batch statistics and the random states of dropout among them), every variable of
 the optimizer, the best weights so far, and the epochs run. Together with `pipelines.training_order` that is all there is: the
-continuation trains on the same batches with the same numbers.
+continuation trains on the same batches with the same numbers. Under PyTorch, whose dropout draws from a global generator and
+not from a state of its own in the network, the generators' states are kept too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nas.errors import UserError
+from nas.language.backend import chosen
 
 FILE = "checkpoint.npz"
 
@@ -50,6 +52,7 @@ class Checkpoint:
             "model": read_variables(model.variables),
             "optimizer": read_variables(model.optimizer.variables),
             "best": best or [],
+            "generator": _generators(),
         }
         arrays = {f"{group}_{i}": array for group, found in groups.items() for i, array in enumerate(found)}
         meta = json.dumps({"identity": self.identity, "history": list(history)})
@@ -87,6 +90,7 @@ class Checkpoint:
         self._check_same(meta["identity"])
         write_variables(model.variables, _group(arrays, "model"))
         write_variables(model.optimizer.variables, _group(arrays, "optimizer"))
+        _set_generators(_group(arrays, "generator"))
         return meta["history"], _group(arrays, "best") or None
 
     def _check_same(self, saved: Mapping[str, Any]) -> None:
@@ -121,6 +125,27 @@ def write_variables(variables: Sequence[Any], values: Arrays) -> None:
     """Assigns values read by `read_variables`."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _generators() -> Arrays:
+    """The states of PyTorch's global generators, the processor's first; none under other backends."""
+    if chosen() != "torch":
+        return []
+    import torch
+
+    return [state.numpy().copy() for state in (torch.get_rng_state(), *torch.cuda.get_rng_state_all())]
+
+
+def _set_generators(states: Arrays) -> None:
+    """Puts back what `_generators` read; of a checkpoint from another machine, the generators that are here too."""
+    if chosen() != "torch" or not states:
+        return
+    import torch
+
+    processor, *devices = [torch.from_numpy(state) for state in states]
+    torch.set_rng_state(processor)
+    for device, state in enumerate(devices[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(state, device)
 
 
 def _group(arrays: Mapping[str, np.ndarray], group: str) -> Arrays:

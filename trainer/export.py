@@ -3,6 +3,7 @@
     keras        model.keras     Keras' own file; loads in safe mode under any backend
     savedmodel   savedmodel/     TensorFlow Serving and Vertex AI prediction
     litert       model.tflite    phones and boards; float32, one example at a time
+    onnx         model.onnx      ONNX Runtime and vendors' tools; needs `pip install 'espalier-nas[onnx]'`
     source       source/         model.py, a few lines of stock Keras, beside model.weights.h5
 
 Every file is written under a temporary name, loaded in a fresh process, and asked for predictions on sample inputs. Only where
@@ -25,17 +26,27 @@ from typing import Any
 import numpy as np
 
 from nas.errors import UserError
+from nas.language.backend import require_tensorflow
+from trainer import onnx
 from trainer.litert import convert
 
-FILES = {"keras": "model.keras", "savedmodel": "savedmodel", "litert": "model.tflite", "source": "source"}
+FILES = {
+    "keras": "model.keras",
+    "savedmodel": "savedmodel",
+    "litert": "model.tflite",
+    "onnx": "model.onnx",
+    "source": "source",
+}
 FORMATS = tuple(FILES)
+PORTABLE = ("keras", "source")  # can be had without TensorFlow
+ALONE = ("litert", "onnx")  # loaded again without Keras, as where they are used
 
-TOLERANCE = {"keras": 1e-5, "savedmodel": 1e-5, "litert": 1e-4, "source": 1e-5}
+TOLERANCE = {"keras": 1e-5, "savedmodel": 1e-5, "litert": 1e-4, "onnx": 1e-4, "source": 1e-5}
 """Largest difference of a prediction that is still rounding, relative to the largest prediction (at least 1).
 
 Measured on the book's network and five random ones, trained a little: 0 for keras and source, which run the same kernels on
-the same numbers; up to 1.5e-6 for a SavedModel, whose graph is rewritten; up to 2e-6 for LiteRT, which sums in another order
-and folds batch normalization into weights."""
+the same numbers; up to 1.5e-6 for a SavedModel, whose graph is rewritten; up to 2e-6 for LiteRT and ONNX Runtime, which sum in
+another order and fold batch normalization into weights."""
 
 SAMPLES = 4
 RELOAD_SECONDS = 300.0
@@ -79,7 +90,7 @@ class ExportReport:
 def export(
     model: Any,
     directory: str | os.PathLike[str],
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] | None = None,
     *,
     source: str | None = None,
     sample_x: np.ndarray | None = None,
@@ -89,7 +100,7 @@ def export(
     Args:
         model: a trained functional `keras.Model` with one input and one output.
         directory: made if it does not exist.
-        formats: some of keras, savedmodel, litert, source.
+        formats: some of keras, savedmodel, litert, onnx, source; by default all that are `available`.
         source: for the format source: Python code that defines `build_model()`, as `architecture.source()` gives it.
         sample_x: inputs to compare predictions on, `(example, height, width, channels)`; the first 4 are used. Real images are
             best; random numbers by default.
@@ -101,6 +112,7 @@ def export(
         UserError: an unknown format, no source for the format source, or a directory that cannot be written to.
         ExportError: an export cannot be made, does not load, or predicts differently. The directory is left as it was.
     """
+    formats = available() if formats is None else formats
     _check_request(formats, source)
     x = _sample(model, sample_x)
     expected = _predict(model, x)
@@ -125,6 +137,11 @@ def export(
     ]
 
 
+def available() -> tuple[str, ...]:
+    """The formats that can be had here: all, or all but onnx, which is an extra."""
+    return tuple(name for name in FORMATS if name != "onnx" or onnx.is_installed())
+
+
 def _check_request(formats: Sequence[str], source: str | None) -> None:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -136,15 +153,11 @@ def _check_request(formats: Sequence[str], source: str | None) -> None:
         )
     if "source" in formats and source is None:
         raise UserError("the format source needs the network's source", path="export", hint="Pass source=architecture.source()")
-    import keras
-
-    if keras.backend.backend() != "tensorflow" and {"savedmodel", "litert"} & set(formats):
-        raise UserError(
-            f"savedmodel and litert under KERAS_BACKEND={keras.backend.backend()}",
-            path="export",
-            expected="the TensorFlow backend",
-            hint="Unset KERAS_BACKEND",
-        )
+    if "onnx" in formats:
+        onnx.require("export")
+    for name in formats:
+        if name not in PORTABLE:
+            require_tensorflow(f"the format {name}", "export")
 
 
 def _sample(model: Any, sample_x: np.ndarray | None) -> np.ndarray:
@@ -175,6 +188,8 @@ def _write(name: str, model: Any, path: Path, source: str | None) -> None:
             model.export(path, format="tf_saved_model", verbose=False)
         elif name == "litert":
             path.write_bytes(convert(model))
+        elif name == "onnx":
+            path.write_bytes(onnx.convert(model, batch=None))
         else:
             path.mkdir()
             (path / "model.py").write_text(source or "", encoding="utf-8")
@@ -188,10 +203,10 @@ def _write(name: str, model: Any, path: Path, source: str | None) -> None:
 
 
 def _reloaded(workshop: Path, formats: Sequence[str], x: np.ndarray, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Predictions of every export, from fresh processes: one for what needs TensorFlow, one for LiteRT."""
+    """Predictions of every export, from fresh processes: one for what needs Keras, one for each other runtime."""
     np.save(workshop / "sample.npy", x)
     found = {}
-    for group in ([n for n in formats if n == "litert"], [n for n in formats if n != "litert"]):
+    for group in (*([n] for n in formats if n in ALONE), [n for n in formats if n not in ALONE]):
         if group:
             _reload(workshop, group)
         for name in group:

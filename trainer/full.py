@@ -39,7 +39,8 @@ class FullTraining:
         space, decisions: the architecture, by the space's reference.
         data: a data set by name or path.
         directory: where everything goes.
-        epochs, batch_size, learning_rate, loss, schedule, flip, seed: see `trainer.training.TrainSettings`.
+        task: as `trainer.load_data` takes it.
+        epochs, batch_size, learning_rate, loss, schedule, flip, seed: see `trainer.settings.TrainSettings`.
         samples: how many held-out examples are kept with their predictions.
         export_to: where the network is exported in every format, in the same process; "": it is not.
     """
@@ -49,10 +50,11 @@ class FullTraining:
     decisions: Mapping[str, Any]
     data: str
     directory: str
+    task: str = "auto"
     epochs: int = 20
     batch_size: int = 16
     learning_rate: float = 1e-3
-    loss: str = "mse"
+    loss: str = "auto"
     schedule: str = "cosine"
     flip: bool = False
     seed: int = 0
@@ -74,14 +76,17 @@ class FullTraining:
         """Trains in this process.
 
         Returns:
-            `val_mse`, `test_mse` (None without test data), `best_epoch`, `history`, `seconds`, `exports` (as `export_trained`).
+            `val`, `test` (None without test data): scores by name, such as `{"mse": .021, "psnr": 22.8, "ssim": .84}`;
+            `metric`, by which the best epoch was chosen; `best_epoch`, `history`, `seconds`, `exports` (as `export_trained`).
         """
         from trainer.data import load_data
-        from trainer.training import TrainSettings, evaluate, train
+        from trainer.settings import TrainSettings
+        from trainer.steps import make_predict
+        from trainer.training import judge, train
 
         directory = Path(self.directory)
         directory.mkdir(parents=True, exist_ok=True)
-        data = load_data(self.data)
+        data = load_data(self.data, self.task)
         model = nas.load_space(self.space).architecture(self.decisions).build(seed=self.seed)
         fields = ("epochs", "batch_size", "learning_rate", "loss", "schedule", "flip", "seed")
         progress = directory / "progress.jsonl"
@@ -100,8 +105,9 @@ class FullTraining:
         )
         has_test = data.test_x is not None and data.test_y is not None
         result = {
-            "val_mse": evaluate(model, data.val_x, data.val_y),
-            "test_mse": evaluate(model, data.test_x, data.test_y) if has_test else None,  # type: ignore[arg-type]
+            "val": judge(model, data, "val"),
+            "test": judge(model, data, "test") if has_test else None,
+            "metric": data.task.metric,
             "best_epoch": found.best_epoch,
             "history": [dataclasses.asdict(row) for row in found.history],
             "seconds": found.total_seconds,
@@ -110,7 +116,7 @@ class FullTraining:
         model.save(directory / "model.keras")
         x, y = (data.test_x, data.test_y) if has_test else (data.val_x, data.val_y)
         rows = np.linspace(0, len(x) - 1, min(max(self.samples, 1), len(x))).astype(int)  # type: ignore[arg-type]
-        predicted = np.asarray(model(x[rows], training=False))  # type: ignore[index]
+        predicted = make_predict(model)(x[rows])  # type: ignore[index]
         np.savez_compressed(directory / "samples.npz", x=x[rows], y=y[rows], predicted=predicted)  # type: ignore[index]
         if self.export_to:
             result["exports"] = export_trained(directory, self.export_to)
@@ -172,12 +178,12 @@ def export_trained(
     Args:
         directory: of the training.
         to: where the files go.
-        formats: some of `trainer.export.FORMATS`; none: all.
+        formats: some of `trainer.export.FORMATS`; none: all that are available.
 
     Returns:
         For each file: format, path, bytes, max_difference, tolerance.
     """
-    from trainer.export import FORMATS, export
+    from trainer.export import export
 
     directory = Path(directory)
     training, model = _read(directory / "training.json"), directory / "model.keras"
@@ -189,7 +195,7 @@ def export_trained(
         sample_x = stored["x"]
     architecture = nas.load_space(training["space"]).architecture(training["decisions"])
     loaded = keras.saving.load_model(model, safe_mode=True)
-    reports = export(loaded, to, formats or FORMATS, source=architecture.source(), sample_x=sample_x)
+    reports = export(loaded, to, formats or None, source=architecture.source(), sample_x=sample_x)
     return [
         {
             "format": report.format,

@@ -45,7 +45,8 @@ def _gather(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray,
     kept = np.where(flipped, ~rows, rows)
     batch = x[kept], y[kept]
     for images in batch:
-        images[flipped] = images[flipped][:, :, ::-1]
+        if images.ndim > 2:  # not one class for each example
+            images[flipped] = images[flipped][:, :, ::-1]
     return batch
 
 
@@ -63,7 +64,8 @@ def training_batches(x: np.ndarray, y: np.ndarray, order: np.ndarray) -> Any:
     batch = order.shape[1]
 
     def gather(rows: Any) -> Any:
-        batch_x, batch_y = tf.numpy_function(lambda i: _gather(x, y, i), [rows], (tf.float32, tf.float32), stateful=False)
+        types = tf.as_dtype(x.dtype), tf.as_dtype(y.dtype)
+        batch_x, batch_y = tf.numpy_function(lambda i: _gather(x, y, i), [rows], types, stateful=False)
         return tf.ensure_shape(batch_x, (batch, *x.shape[1:])), tf.ensure_shape(batch_y, (batch, *y.shape[1:]))
 
     return _sharded_by_data(tf.data.Dataset.from_tensor_slices(order).map(gather).prefetch(2))
@@ -76,7 +78,7 @@ def cheaper(dataset: Dataset, *, data_share: float = 1.0, resolution: float = 1.
         data_share: share of the training examples that is kept, in (0, 1]; which ones follows from `seed`. Validation and test
             stay whole: a smaller validation set would save little and make every comparison noisier.
         resolution: factor on height and width of inputs and targets, in (0, 1]; sizes become the nearest multiple of 16.
-            Pixels are averaged over the area they cover, so that nothing aliases.
+            Pixels are averaged over the area they cover, so that nothing aliases; classes are taken from the middle of it.
         seed: of the choice of examples.
 
     Raises:
@@ -92,11 +94,25 @@ def cheaper(dataset: Dataset, *, data_share: float = 1.0, resolution: float = 1.
     if resolution < 1:
         names = ("train_x", "train_y", "val_x", "val_y", "test_x", "test_y")
         arrays = {name: getattr(dataset, name) for name in names}
-        small: dict[str, Any] = {
-            name: resize_area(a, *scaled_size(a.shape[1:3], resolution)) for name, a in arrays.items() if a is not None
-        }
+        small: dict[str, Any] = {name: _smaller(a, resolution) for name, a in arrays.items() if a is not None}
         dataset = dataclasses.replace(dataset, **small)
     return dataset
+
+
+def _smaller(array: np.ndarray, resolution: float) -> np.ndarray:
+    """Images, or the classes of their pixels; one class for each image stays as it is."""
+    if array.ndim == 1:
+        return array
+    height, width = scaled_size(array.shape[1:3], resolution)
+    if array.ndim == 4:
+        return resize_area(array, height, width)
+    rows, columns = _middles(array.shape[1], height), _middles(array.shape[2], width)
+    return array[:, rows[:, None], columns]
+
+
+def _middles(old: int, new: int) -> np.ndarray:
+    """`(new,)`: the old pixel in the middle of each new one along an axis."""
+    return ((np.arange(new) + 0.5) * old / new).astype(int)
 
 
 def scaled_size(size: tuple[int, ...], resolution: float) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The process that loads an exported network again and says what it predicts.
 
 A fresh process has no custom objects, no traced functions and no weights lying about, so what loads here loads anywhere. For
-LiteRT it imports the runtime and NumPy only, as a phone would. The file imports nothing of this repository.
+LiteRT and ONNX it imports the runtime and NumPy only, as a phone would. The file imports nothing of this repository.
 
     python reload.py SAMPLE.npy FORMAT=EXPORT=PREDICTIONS.npy [FORMAT=EXPORT=PREDICTIONS.npy ...]
 """
@@ -59,13 +59,27 @@ def predict_litert(path: Path, x: np.ndarray) -> np.ndarray:
     return np.stack(predictions)
 
 
+def predict_onnx(path: Path, x: np.ndarray) -> np.ndarray:
+    """Of an `.onnx` file with one input."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
 def _call(model: Any, x: np.ndarray) -> np.ndarray:
     import keras
 
     return np.asarray(keras.ops.convert_to_numpy(model(x, training=False)))
 
 
-PREDICT = {"keras": predict_keras, "savedmodel": predict_savedmodel, "source": predict_source, "litert": predict_litert}
+PREDICT = {
+    "keras": predict_keras,
+    "savedmodel": predict_savedmodel,
+    "source": predict_source,
+    "litert": predict_litert,
+    "onnx": predict_onnx,
+}
 
 
 def main(sample: str, *exports: str) -> None:

@@ -7,6 +7,7 @@ import math
 
 from nas.errors import UserError
 from trainer.strategy import check_name
+from trainer.tasks import AUTO
 
 SCHEDULES = ("constant", "cosine")
 
@@ -20,7 +21,8 @@ class TrainSettings:
         steps_per_epoch: batches in an epoch; None: as many as one pass over the training data takes, rounded up.
         batch_size: examples in a batch, on each device.
         learning_rate: Adam's, at the start.
-        loss: a Keras loss by name.
+        loss: "auto", the task's own (`trainer.tasks`): the mean squared error of images, the cross-entropy of classes; or a
+            Keras loss for images by name.
         beta_1: Adam's decay of the first moment; the book's .5.
         schedule: "constant" as in the book, or "cosine": the rate falls to 0 over the whole training (Loshchilov and Hutter
             2017, eq. 5, without restarts), which makes the last epoch's figure less of a draw.
@@ -36,7 +38,7 @@ class TrainSettings:
     steps_per_epoch: int | None = None
     batch_size: int = 16
     learning_rate: float = 1e-3
-    loss: str = "mse"
+    loss: str = AUTO
     beta_1: float = 0.5
     schedule: str = "constant"
     horizon: int | None = None

@@ -2,7 +2,8 @@
 
 Under TensorFlow a step is one compiled function that runs Keras' own `train_step` on every replica of the network's strategy.
 `keras.Model.fit` is not used: under MultiWorkerMirroredStrategy it fails (keras-team/keras #20585, still in 3.15), and a loop
-of one's own reads from top to bottom. Other backends use `train_on_batch`.
+of one's own reads from top to bottom. Other backends use `train_on_batch` and `predict_on_batch`, which compile under JAX and
+keep no gradients under PyTorch.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def make_predict(model: Any) -> Callable[[np.ndarray], np.ndarray]:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        return lambda x: keras.ops.convert_to_numpy(model(x, training=False))
+        return lambda x: np.asarray(model.predict_on_batch(x))
     import tensorflow as tf
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, *model.inputs[0].shape[1:]), model.inputs[0].dtype)])

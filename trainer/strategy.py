@@ -4,18 +4,32 @@
     mirror    every GPU of this machine, each with a copy of the network
     multi     several machines, described by TF_CONFIG, which Vertex AI sets
 
-The network must be built inside `strategy(name).scope()`. A batch is the global batch: `batch_size` times the replicas.
+The network must be built inside `scope(name)`. Only single does without TensorFlow: on JAX and PyTorch there is nothing to
+spread over. A batch is the global batch: `batch_size` times the replicas.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
 
 from nas.errors import UserError
+from nas.language.backend import has_tensorflow, require_tensorflow
 
 STRATEGIES = ("single", "mirror", "multi")
+
+
+def scope(name: str = "single") -> contextlib.AbstractContextManager[Any]:
+    """What a network is built in, so that it trains under the strategy; raises as `strategy` does.
+
+    On another backend than TensorFlow it is nothing, for single.
+    """
+    check_name(name)
+    if name == "single" and not has_tensorflow():
+        return contextlib.nullcontext()
+    return strategy(name).scope()
 
 
 def strategy(name: str = "single") -> Any:
@@ -28,16 +42,7 @@ def strategy(name: str = "single") -> Any:
         UserError: another name, a TF_CONFIG that is no cluster, or Keras runs on another backend than TensorFlow.
     """
     check_name(name)
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise UserError(
-            f"{name!r} under KERAS_BACKEND={keras.backend.backend()}",
-            path="strategy",
-            received=keras.backend.backend(),
-            expected="the TensorFlow backend",
-            hint="Unset KERAS_BACKEND",
-        )
+    require_tensorflow(f"the strategy {name}", "strategy")
     import tensorflow as tf
 
     if name == "mirror":

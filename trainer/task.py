@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import nas
 from nas.errors import DecisionError, UserError
+from nas.language.backend import chosen, has_tensorflow
 from trainer import storage
 from trainer.data import Dataset, load_data
 from trainer.settings import SCHEDULES, TrainSettings
-from trainer.strategy import STRATEGIES, is_chief, strategy
+from trainer.strategy import STRATEGIES, is_chief, scope
+from trainer.tasks import AUTO
 from trainer.training import Diverged, TrainResult, train
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ def get_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--batch_size", type=whole_number, default=DEFAULTS.batch_size, help="examples in a batch, on each device (%(default)s)"
     )
-    add("--loss", default=DEFAULTS.loss, help="a Keras loss by name (%(default)s)")
+    add("--loss", default=DEFAULTS.loss, help="a Keras loss for images by name; auto: the task's own (%(default)s)")
+    add("--task", default=AUTO, help="image, classification or segmentation; auto goes by the targets (%(default)s)")
     add("--data", default=_default_data(), help="photos, a folder, an .npz file, or gs://bucket/prefix (%(default)s)")
     add(
         "--architecture",
@@ -138,12 +141,12 @@ def run(args: argparse.Namespace) -> None:
         strategy=args.distribute,
     )
     architecture = find_architecture(args.architecture)
-    dataset = load_data(args.data)
+    dataset = load_data(args.data, args.task)
     report = Reporter()
     for note in dataset.notes:
         print(f"note: {note}")
     with output_folder(args.model_dir) as model_dir:
-        with strategy(args.distribute).scope():
+        with scope(args.distribute):
             model = architecture.build(seed=args.seed)
         _say_what(model, dataset, settings)
         try:
@@ -162,10 +165,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def save(model: Any, directory: Path, dataset: Dataset, result: TrainResult) -> None:
-    """`model.keras`, `savedmodel/` and `training.json` into `directory`; the first two are loaded again and compared."""
+    """`model.keras`, `savedmodel/` and `training.json` into `directory`; the first two are loaded again and compared.
+
+    Without TensorFlow there is no SavedModel, which is said.
+    """
     from trainer.export import export
 
-    for made in export(model, directory, ("keras", "savedmodel"), sample_x=dataset.val_x):
+    formats = ("keras", "savedmodel") if has_tensorflow() else ("keras",)
+    if not has_tensorflow():
+        print(f"note: a SavedModel needs TensorFlow, and Keras computes with {chosen()}: only model.keras is saved")
+    for made in export(model, directory, formats, sample_x=dataset.val_x):
         print(
             f"saved {made.path.name}: {made.size_bytes} bytes, largest difference after loading {made.max_abs_difference:.2g}"
         )
@@ -268,7 +277,9 @@ def _say_what(model: Any, dataset: Dataset, settings: TrainSettings) -> None:
     import keras
 
     print(f"Python {sys.version.split()[0]}, Keras {keras.__version__} on {keras.backend.backend()}")
-    print(f"TF_CONFIG {os.environ.get('TF_CONFIG', 'not set')}, {model.distribute_strategy.num_replicas_in_sync} replicas")
+    if has_tensorflow():
+        replicas = model.distribute_strategy.num_replicas_in_sync
+        print(f"TF_CONFIG {os.environ.get('TF_CONFIG', 'not set')}, {replicas} replicas")
     print(f"{dataset!r}\n{model.name}: {model.count_params()} parameters\n{settings}", flush=True)
 
 

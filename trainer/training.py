@@ -1,6 +1,7 @@
 """How one network is trained: the loop, and what comes out.
 
-The recipe is the book's (`settings`): Adam with beta_1 = .5 on the mean squared error, a fixed number of epochs. Around it
+The recipe is the book's (`settings`): Adam with beta_1 = .5 on the mean squared error (where targets are classes, on the
+cross-entropy: `tasks`), a fixed number of epochs. Around it
 stands what a search needs: the same seed gives the same batches, training that diverges ends at once with the reason, the best
 epoch's weights can be kept, and a training that is killed resumes where it was (`checkpoint`).
 """
@@ -24,9 +25,11 @@ from nas.errors import DataError, Infeasible, UserError
 from trainer.checkpoint import Arrays, Checkpoint, read_variables, write_variables
 from trainer.data import Dataset
 from trainer.pipelines import training_batches, training_order
+from trainer.scores import scores_for
 from trainer.settings import TrainSettings
 from trainer.steps import batches_for, make_predict, make_step
 from trainer.strategy import is_chief
+from trainer.tasks import AUTO, loss_function
 
 DIVERGED_AT = 100.0
 """An epoch whose loss is this many times the untrained network's has diverged.
@@ -50,12 +53,14 @@ class Diverged(Infeasible):
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """One epoch: its number from 1, training loss (mean over its batches), validation loss after it, seconds for both."""
+    """One epoch: its number from 1, training loss (mean over its batches), validation loss after it, seconds for both, and the
+    other scores of the task on the validation split (`{"psnr": 22.8, "ssim": .84}`)."""
 
     epoch: int
     loss: float
     val_loss: float
     seconds: float
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +69,13 @@ class TrainResult:
 
     Attributes:
         history: one row an epoch, those before an interruption included.
-        best_epoch, best_val_loss: the epoch with the lowest validation loss. A minimum over epochs is chosen on validation data
-            and so flatters; quote test figures beside it.
+        best_epoch, best_val_loss: the best epoch by the task's metric on the validation split (the loss of images, accuracy or
+            mean IoU of classes), and its loss. A best over epochs is chosen on validation data and so flatters; quote test
+            figures beside it.
         last_val_loss: after the last epoch.
         kept_epoch: the epoch whose weights the network has now.
         step_seconds: median of a training step in this call, without the first, which traces; NaN if there was none.
+        steps_seconds: in all training steps of this call, the first counted as long as the median; NaN if there was none.
         total_seconds: of this call.
         stopped: why it ended before `epochs`, or "".
     """
@@ -79,6 +86,7 @@ class TrainResult:
     last_val_loss: float
     kept_epoch: int
     step_seconds: float
+    steps_seconds: float
     total_seconds: float
     stopped: str = ""
 
@@ -99,8 +107,8 @@ def train(
         model: a `keras.Model`, built inside the strategy's scope unless the strategy is single.
         dataset: fits the network's input and output.
         settings: the recipe.
-        on_epoch: called after each epoch with its number from 1 and `loss`, `val_loss`, `seconds`; what it raises ends
-            training.
+        on_epoch: called after each epoch with its number from 1 and `loss`, `val_loss`, `seconds`, and the scores of the task,
+            such as `val_psnr`; what it raises ends training.
         restore_best: leave the weights of the best epoch in the network, not the last epoch's.
         checkpoint_directory: keeps the state after each epoch here; a later call with the same arguments goes on from it, also
             one with more epochs where both have the same horizon.
@@ -113,13 +121,16 @@ def train(
     """
     started = time.monotonic()
     dataset.check_fits(*_example_shapes(model))
+    task, loss_name = dataset.task, dataset.task.loss_named(settings.loss)
+    settings = dataclasses.replace(settings, loss=loss_name)
     batch_size = settings.batch_size * _replicas(model, settings.strategy)
     steps = settings.steps_per_epoch or math.ceil(len(dataset.train_x) / batch_size)
     history: list[Epoch] = []
     best: Arrays | None = None
     checkpoint = None
     with _scope(model):
-        _compile(model, settings, (settings.horizon or settings.epochs) * steps)
+        loss_or_name = loss_function(task, loss_name, model)
+        _compile(model, settings, loss_or_name, (settings.horizon or settings.epochs) * steps)
         if checkpoint_directory is not None:
             checkpoint = Checkpoint(checkpoint_directory, _identity(model, dataset, settings, restore_best))
             rows, best = checkpoint.restore(model)
@@ -134,17 +145,18 @@ def train(
     for number in range(len(history) + 1, settings.epochs + 1):
         epoch_started = time.monotonic()
         loss = _train_epoch(model, step, batches, steps, step_seconds, history)
-        val_loss = _validation_loss(predict, dataset.val_x, dataset.val_y, settings.loss)
+        scores = _judge(model, predict, dataset, "val", loss_name)
+        val_loss = scores.pop(loss_name)
         if not math.isfinite(val_loss):
             raise Diverged(f"the validation loss became {val_loss} after epoch {number}", tuple(history))
-        if restore_best and (not history or val_loss < min(row.val_loss for row in history)):
+        history.append(Epoch(number, loss, val_loss, time.monotonic() - epoch_started, scores))
+        if restore_best and _best(history, dataset).epoch == number:
             best = read_variables(model.variables)
-        seconds = time.monotonic() - epoch_started
-        history.append(Epoch(number, loss, val_loss, seconds))
+        seconds = history[-1].seconds
         if checkpoint is not None and is_chief():
             checkpoint.save(model, [dataclasses.asdict(row) for row in history], best)
         if on_epoch is not None:
-            on_epoch(number, {"loss": loss, "val_loss": val_loss, "seconds": seconds})
+            on_epoch(number, {"loss": loss, "val_loss": val_loss, "seconds": seconds} | validation(scores))
         if (
             deadline_seconds is not None
             and number < settings.epochs
@@ -155,43 +167,36 @@ def train(
 
     if restore_best and best is not None:
         write_variables(model.variables, best)
-    best_epoch = min(history, key=lambda row: row.val_loss)
+    best_epoch = _best(history, dataset)
+    typical = statistics.median(step_seconds[1:]) if len(step_seconds) > 1 else math.nan
     return TrainResult(
         history=tuple(history),
         best_epoch=best_epoch.epoch,
         best_val_loss=best_epoch.val_loss,
         last_val_loss=history[-1].val_loss,
         kept_epoch=best_epoch.epoch if restore_best else history[-1].epoch,
-        step_seconds=statistics.median(step_seconds[1:]) if len(step_seconds) > 1 else math.nan,
+        step_seconds=typical,
+        steps_seconds=typical + sum(step_seconds[1:]),
         total_seconds=time.monotonic() - started,
         stopped=stopped,
     )
 
 
-def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = EVALUATION_BATCH) -> float:
-    """Mean squared error of `model` on `x` (example, height, width, channels), over all pixels and channels of `y`.
+def judge(model: Any, dataset: Dataset, split: str = "val", loss: str = AUTO) -> dict[str, float]:
+    """Every score of the data set's task on one split: the loss by its name, then `psnr` and `ssim`, or `accuracy`, ...
 
-    Raises:
-        DataError: the predictions have another shape than `y`.
+    Args:
+        model: fits the data.
+        dataset: whose task it is.
+        split: train, val or test.
+        loss: as in `TrainSettings`.
     """
-    predict = make_predict(model)
-    total = 0.0
-    for start in range(0, len(x), batch_size):
-        predicted = predict(x[start : start + batch_size])
-        true = np.asarray(y[start : start + batch_size], np.float64)
-        if predicted.shape != true.shape:
-            raise DataError(
-                f"y has shape {true.shape[1:]}, the network gives {predicted.shape[1:]}",
-                path="evaluate",
-                received=true.shape[1:],
-            )
-        total += float(np.sum((predicted - true) ** 2))
-    return total / y.size
+    return _judge(model, make_predict(model), dataset, split, dataset.task.loss_named(loss))
 
 
-def psnr(mse: float, span: float = 2.0) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error on values that span `span` (2 for [-1, 1])."""
-    return math.inf if mse == 0 else 10 * math.log10(span * span / mse)
+def validation(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores under the names that those on the validation split have: `{"val_psnr": 22.8}`."""
+    return {f"val_{name}": value for name, value in scores.items()}
 
 
 def _train_epoch(
@@ -219,25 +224,30 @@ def _train_epoch(
     return loss
 
 
-def _validation_loss(predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y: np.ndarray, loss: str) -> float:
-    """The mean over the validation split of a Keras loss."""
-    import keras
-
-    measure = keras.losses.get(loss)
-    total = 0.0
+def _judge(
+    model: Any, predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, split: str, loss: str
+) -> dict[str, float]:
+    scores = scores_for(dataset.task, loss, model, dataset.span)
+    x, y = getattr(dataset, f"{split}_x"), getattr(dataset, f"{split}_y")
     for start in range(0, len(x), EVALUATION_BATCH):
-        true = y[start : start + EVALUATION_BATCH]
-        total += len(true) * float(
-            np.mean(keras.ops.convert_to_numpy(measure(true, predict(x[start : start + EVALUATION_BATCH]))))
-        )
-    return total / len(x)
+        scores.add(y[start : start + EVALUATION_BATCH], predict(x[start : start + EVALUATION_BATCH]))
+    return scores.result()
 
 
-def _compile(model: Any, settings: TrainSettings, steps: int) -> None:
+def _best(history: Sequence[Epoch], dataset: Dataset) -> Epoch:
+    """The best epoch by the task's metric; the earliest of equals."""
+    task = dataset.task
+    if task.metric in task.scores and all(task.metric in row.scores for row in history):
+        sign = 1 if task.goal == "maximize" else -1
+        return max(history, key=lambda row: sign * row.scores[task.metric])
+    return min(history, key=lambda row: row.val_loss)
+
+
+def _compile(model: Any, settings: TrainSettings, loss: Any, steps: int) -> None:
     import keras
 
     try:
-        keras.losses.get(settings.loss)
+        keras.losses.get(loss)
     except (ValueError, TypeError):
         raise UserError(
             f"Keras has no loss {settings.loss!r}",
@@ -248,7 +258,7 @@ def _compile(model: Any, settings: TrainSettings, steps: int) -> None:
     rate: Any = settings.learning_rate
     if settings.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    model.compile(loss=settings.loss, optimizer=keras.optimizers.Adam(rate, beta_1=settings.beta_1))
+    model.compile(loss=loss, optimizer=keras.optimizers.Adam(rate, beta_1=settings.beta_1))
     # Left to the first step, the optimizer's variables are made while tracing, which then runs twice: 5.2 s of CPU time to the
     # first step of the book's network instead of 2.7.
     model.optimizer.build(model.trainable_variables)

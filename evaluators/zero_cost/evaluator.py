@@ -17,6 +17,7 @@ from evaluators.zero_cost.separation import jacob_cov, naswot
 from evaluators.zero_cost.untrained import Untrained
 from evaluators.zero_cost.zen import zen
 from nas.errors import DataError, Infeasible, UserError
+from nas.language.backend import import_keras
 from nas.study.interfaces import Evaluator, Fidelity
 from nas.study.trial import Measurement
 
@@ -118,8 +119,7 @@ class ZeroCost(Evaluator):
         return {metric: found[metric] for metric in self.metrics}
 
     def _scored(self, architecture: Architecture, scores: Sequence[str], seed: int) -> dict[str, Measurement]:
-        import keras
-
+        keras = import_keras()
         measured = functools.partial(Measurement, device=device.training_device(), runtime=self._conditions())
         try:
             model = architecture.build(seed=seed)

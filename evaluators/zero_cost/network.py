@@ -47,18 +47,24 @@ def altered(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
             setattr(thing, name, value)
 
 
-def in_float64(model: Any) -> list[tuple[Any, str, Any]]:
-    """Changes that have every layer compute in double precision, up to 1e308 where float32 ends at 3e38; weights stay float32.
-
-    JAX does so only where `jax_enable_x64` is set.
-    """
+@contextlib.contextmanager
+def in_float64(model: Any) -> Iterator[None]:
+    """Has every layer compute in double precision, up to 1e308 where float32 ends at 3e38; weights stay float32."""
     import keras
 
     class Double(keras.DTypePolicy):
         compute_dtype = property(lambda self: "float64")
 
     double = Double("float32")
-    return [(layer, "dtype_policy", double) for layer in model.layers if type(layer).__name__ != "InputLayer"]
+    with contextlib.ExitStack() as held:
+        held.enter_context(
+            altered([(layer, "dtype_policy", double) for layer in model.layers if type(layer).__name__ != "InputLayer"])
+        )
+        if keras.backend.backend() == "jax":  # which else turns float64 into float32
+            import jax
+
+            held.enter_context(jax.enable_x64(True))
+        yield
 
 
 def linear_output(model: Any) -> list[tuple[Any, str, Any]]:

@@ -36,7 +36,7 @@ def synflow(untrained: Untrained) -> float:
 
     model = untrained.model
     ones = np.ones((1, *untrained.batch.x.shape[1:]), np.float32)
-    with altered(linear_units(model) + in_float64(model)):
+    with altered(linear_units(model)), in_float64(model):
         for weight in model.trainable_variables:
             weight.assign(ops.abs(weight))
         total = float(ops.convert_to_numpy(ops.sum(model(ones, training=False))))

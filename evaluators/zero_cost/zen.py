@@ -8,6 +8,7 @@ here they stay.
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import numpy as np
@@ -33,8 +34,8 @@ def zen(untrained: Untrained) -> float:
     moved = x + CHANGE * rng.standard_normal(x.shape).astype(np.float32)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     # Without normalization, Gaussian weights make activations grow beyond float32 within some 25 layers.
-    changes = [(norm, "momentum", 0.0) for norm in norms] + linear_output(model) + ([] if norms else in_float64(model))
-    with altered(changes):
+    changes = [(norm, "momentum", 0.0) for norm in norms] + linear_output(model)
+    with altered(changes), contextlib.nullcontext() if norms else in_float64(model):
         network = keras.Model(model.inputs[0], features(model))
         first = np.asarray(keras.ops.convert_to_numpy(network(x, training=True)), np.float64)
         variances = [float(np.mean(keras.ops.convert_to_numpy(norm.moving_variance))) for norm in norms]

@@ -31,6 +31,19 @@ AtMostOption = Annotated[
         "--at-most", metavar="METRIC=VALUE", help="A limit, e.g. latency_ms=5, flops=100e6, or latency_ms=book. Repeatable."
     ),
 ]
+RuntimeOption = Annotated[
+    str,
+    typer.Option("--runtime", help="litert, litert-int8, onnxruntime, tensorflow, tensorflow-xla or tensorflow-gpu."),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="URL",
+        help="Time networks on the board where `nas latency serve` runs, http://HOST:PORT; its token is taken from the "
+        "environment's ESPALIER_DEVICE_TOKEN.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="The seed of everything random.")]
 
 
@@ -67,22 +80,22 @@ def read_limits(texts: Sequence[str] | None) -> dict[str, float | str]:
     return limits
 
 
-def read_objective(reward: str, loss: str) -> Objective:
-    """What a search looks for: the loss small, or `"mnasnet-soft:latency_ms=5,flops=200e6"`, the loss weighed with costs."""
+def read_objective(reward: str, metric: str, goal: str = "minimize") -> Objective:
+    """What a search looks for: the metric small (or large), or, by `"mnasnet-soft:latency_ms=5"`, weighed with costs."""
     import nas
 
     if not reward:
-        return nas.minimize(loss)
+        return nas.minimize(metric) if goal == "minimize" else nas.maximize(metric)
     form, colon, rest = reward.partition(":")
     targets: dict[str, float] = {}
     for text in rest.split(",") if colon else ():
-        metric, _, value = text.partition("=")
+        cost, _, value = text.partition("=")
         try:
-            targets[metric.strip()] = float(value)
+            targets[cost.strip()] = float(value)
         except ValueError:
             expected = "FORM:METRIC=TARGET, e.g. mnasnet-soft:latency_ms=5"
             raise UserError(f"{text!r} is no target", path="--reward", received=reward, expected=expected) from None
-    return nas.reward(form, loss=loss, **targets)  # type: ignore[arg-type]
+    return nas.reward(form, **{"loss" if goal == "minimize" else "accuracy": metric}, **targets)  # type: ignore[arg-type]
 
 
 def print_json(facts: Any) -> None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import evaluators
 import nas
 from nas.errors import StudyError
 from nas.study.report.facts import quantity
@@ -86,7 +85,7 @@ class Finish:
 
     def _time_again(self, architectures: Sequence[Any], name: str) -> dict[str, Measurement]:
         """Latency by fingerprint, measured longer, one after the other, with nothing else of ours at work."""
-        careful = evaluators.Latency(seconds_each=1.0, processes=3)
+        careful = self._job.latency(seconds_each=1.0)
         trials = self._job.judge(architectures, [careful], name, "Latency again, with nothing beside", workers=1)
         for trial in trials:
             if "latency_ms" not in trial.measurements:
@@ -107,9 +106,9 @@ class Finish:
         parameters: dict[str, Any] = {
             "learning_rate": tuning.Double(5e-4, 8e-3, "log"),
             "batch_size": tuning.Discrete([8, 16]),
-            "loss": tuning.Categorical(["mse"]),
         }
         command = [sys.executable, "-m", "trainer.task", f"--data={self._job.settings.data}", f"--architecture={architecture}"]
+        command += [f"--task={self._job.settings.task}"]
         command += [f"--epochs={self._job.settings.tune_epochs}", f"--seed={self._job.settings.seed}", "--schedule=cosine"]
         command += ["--model_dir="]  # a tuning trial is judged, not kept
         with self._job.progress("Tuning", self._job.settings.tune_trials) as advance:
@@ -137,19 +136,20 @@ class Finish:
         }
 
     def _train(self, winner: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-        default = {"learning_rate": 1e-3, "batch_size": self._job.settings.batch_size, "loss": "mse"}
+        default = {"learning_rate": 1e-3, "batch_size": self._job.settings.batch_size}
         best = {k: found["best"]["parameters"][k] for k in default}
         plans = {"winner": (winner["decisions"], default), "tuned winner": (winner["decisions"], best)}
         plans |= {f"{name} network": (a.decisions, default) for name, a in self._job.space.baselines.items()}
         epochs = self._job.settings.train_epochs
-        x, y = self._job.data.input_shape, self._job.data.output_shape
-        flip = len(x) == len(y) == 3 and x[:2] == y[:2]  # images to images: a mirrored pair is one more example
+        data, metric = self._job.data, self._job.data.task.metric
+        flip = data.output_shape[:2] == data.input_shape[:2]  # pixel by pixel: a mirrored pair is one more example
         jobs = {
             name: FullTraining(
                 name=name,
                 space=self._job.space.reference or self._job.settings.space,
                 decisions=dict(decisions),
                 data=self._job.settings.data,
+                task=self._job.settings.task,
                 epochs=epochs,
                 seed=self._job.settings.seed,
                 directory=str(self._job.directory / "artifacts" / _slug(name, dict(decisions), parameters, epochs)),
@@ -168,8 +168,8 @@ class Finish:
             rows.append(
                 {
                     "name": name,
-                    "val_mse": result["val_mse"],
-                    "test_mse": result["test_mse"],
+                    f"val_{metric}": result["val"][metric],
+                    f"test_{metric}": result["test"][metric] if result["test"] else None,
                     "latency_ms": winner["latency"][architectures[name].fingerprint],
                     "flops": cost.flops,
                     "params": cost.params,
@@ -186,7 +186,8 @@ class Finish:
         flipped = "; half of the examples of each pass are mirrored left to right" if flip else ""
         note = f"Every network is trained {epochs} epochs and kept at its best epoch on validation data{flipped}."
         exports = results["tuned winner"]["exports"]
-        return {"metric": "val_mse", "held_out": "test_mse", "rows": rows, "images": images, "note": note, "exports": exports}
+        figures = {"metric": f"val_{metric}", "goal": data.task.goal, "held_out": f"test_{metric}"}
+        return figures | {"rows": rows, "images": images, "note": note, "exports": exports}
 
     def _train_all(self, jobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Full trainings as processes, a few at a time; one that was interrupted goes on from its checkpoint."""
@@ -250,14 +251,15 @@ def results_table(trained: Mapping[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(title="Results", title_justify="left", box=None)
-    for head in ("network", "val MSE", "held-out MSE", "latency", "FLOPs", "parameters"):
+    chosen_by, held_out = trained["metric"], trained["held_out"]
+    for head in ("network", chosen_by, f"{held_out} (held out)", "latency", "FLOPs", "parameters"):
         table.add_column(head, justify="left" if head == "network" else "right", no_wrap=True)
     for row in trained["rows"]:
         latency = row.get("latency_ms")
         table.add_row(
             row["name"],
-            f"{row['val_mse']:.4f}",
-            "-" if row["test_mse"] is None else f"{row['test_mse']:.4f}",
+            f"{row[chosen_by]:.4f}",
+            "-" if row[held_out] is None else f"{row[held_out]:.4f}",
             quantity(float(latency["value"]), "ms") if latency else "-",
             quantity(row["flops"]) if "flops" in row else "-",
             f"{row['params']:,}",

@@ -22,6 +22,7 @@ from nas.cli import preflight
 from nas.cli.common import find_space, read_objective
 from nas.cli.finish import Finish, results_table
 from nas.errors import StudyError, UserError
+from nas.language.backend import chosen, has_tensorflow, require_tensorflow
 from nas.study.database import exists
 from nas.study.directory import check_location
 from nas.study.events import TrialFinished
@@ -38,9 +39,10 @@ class JobSettings:
     """What a job does; plain JSON.
 
     Attributes:
-        space, data, controller: names as on the command line.
+        space, data, task, controller: names as on the command line.
         trials, workers, seed: of the search.
         controller_settings: what the controller takes beside its seed.
+        runtime, device: on what latency is measured (`evaluators.Latency`).
         start_from: "baselines", whose trials come first, or "".
         warm_start: the directory of an earlier study, or "".
         reward: how the loss is weighed with costs (`read_objective`), or "".
@@ -58,6 +60,7 @@ class JobSettings:
 
     space: str
     data: str
+    task: str = "auto"
     controller: str = "auto"
     trials: int = 24
     workers: int = 2
@@ -70,6 +73,8 @@ class JobSettings:
     proxy_batch_size: int = 16
     controller_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     reward: str = ""
+    runtime: str = "litert"
+    device: str = ""
     start_from: str = ""
     warm_start: str = ""
     cache: str = ""
@@ -87,6 +92,9 @@ class JobSettings:
         limits = "".join(f" --at-most {metric}={bound}" for metric, bound in self.limits.items())
         over = self.controller_settings.get("over", {}).get("name")
         start = f" --over {over}" if over else ""
+        start += f" --runtime {self.runtime}" if self.runtime != "litert" else ""
+        start += f" --device {self.device}" if self.device else ""
+        start += f" --task {self.task}" if self.task != "auto" else ""
         start += f" --start-from {self.start_from}" if self.start_from else ""
         start += f" --reward {self.reward}" if self.reward else ""
         start += f" --warm-start {self.warm_start}" if self.warm_start else ""
@@ -122,11 +130,13 @@ class Job:
             raise UserError(
                 "its values are not networks", path=settings.space, hint="Search plain PyGlove spaces with nas.Study"
             )
-        self.data = load_data(settings.data)
+        self.data = load_data(settings.data, settings.task)
         self.data.check_fits(self.space.input_shape, self.space.output_shape)
         self.proxy = Proxy.from_json(dict(settings.proxy)) if settings.proxy else self._usual_proxy()
         self.objective = self._read_objective()
         self._check_arithmetic_limits()
+        if settings.full:
+            require_tensorflow("exporting the winner", "--full")
         if settings.start_from and (settings.start_from != "baselines" or not self.space.baselines):
             hint = "" if self.space.baselines else f"{settings.space} has no baselines: leave it out"
             problem = f"{settings.start_from!r} does not do"
@@ -146,6 +156,7 @@ class Job:
         self._say_space(study)
         outcome = study.run(trials=self.settings.trials, workers=self.settings.workers, progress=True)
         self.console.print(f"[bold]Search[/bold]: {outcome.message}")
+        self._say_noise(study.trials)
         if self.settings.full:
             self.console.print(results_table(Finish(self).run(study)))
         view = nas.Study.open(self.directory)
@@ -203,9 +214,7 @@ class Job:
             random = self.space.sample(self.settings.seed, n=DRAWN)
             smallest = preflight.cheapest(self.space, "flops", seed=self.settings.seed)
             what = "Latency of random architectures"
-            drawn = self.judge(
-                [*random, smallest], [self._remembered(evaluators.Latency())], "random", what, self.settings.workers
-            )
+            drawn = self.judge([*random, smallest], [self._remembered(self.latency())], "random", what, self.settings.workers)
         limits = {metric: self._limit(metric, bound, points) for metric, bound in self.settings.limits.items()}
         measured = {m: [t.value(m) for t in drawn[:DRAWN] if m in t.measurements] for m in limits if m not in preflight.PRICED}
         for metric in measured:
@@ -250,6 +259,8 @@ class Job:
             if metric not in known:
                 expected = f"one of {', '.join(sorted(known))}"
                 raise UserError(f"nothing measures {metric!r}", path=option, received=metric, expected=expected)
+            if metric not in preflight.PRICED:
+                require_tensorflow(f"measuring {metric}", option)
         for metric, bound in self.settings.limits.items():
             if isinstance(bound, str) and bound not in self.space.baselines:
                 names = ", ".join(self.space.baselines) or "none"
@@ -284,16 +295,36 @@ class Job:
 
     def _say_space(self, study: nas.Study) -> None:
         preflight.print_description(self.known["check"], self.console)
+        if not has_tensorflow():
+            self.console.print(f"Latency: not measured, that needs TensorFlow and Keras computes with {chosen()}")
         self.console.print(f"Data: {self.data!r}")
         self.console.print(f"Goal: {study.objectives[0]}" + "".join(f", {c}" for c in study.constraints) + "\n")
+
+    def _say_noise(self, trials: Sequence[Trial]) -> None:
+        """A search goes on with latencies of a noisy machine; it does not keep them quiet."""
+        noisy = [t for t in trials if "latency_ms" in t.measurements and t.measurements["latency_ms"].note]
+        if noisy:
+            note = noisy[-1].measurements["latency_ms"].note
+            self.console.print(
+                f"[bold]Noisy latency[/bold] in {len(noisy)} trials, the last {noisy[-1].id}: {note}", soft_wrap=True
+            )
 
     # -- small things ----------------------------------------------------------------------------------------------------
 
     def _chain(self) -> list[Any]:
-        """Who judges a trial. What baselines were measured at before the search is not measured again."""
-        gates = [evaluators.Cost(), self._remembered(evaluators.Latency())]
+        """Who judges a trial. What baselines were measured at before the search is not measured again.
+
+        Latency is left out where no network can be converted for a runtime.
+        """
+        gates: list[Any] = [evaluators.Cost()]
+        if has_tensorflow():
+            gates.append(self._remembered(self.latency()))
         counted = self.proxy.metric in evaluators.Cost.metrics  # a proxy that is a count is measured already
         return gates if counted else [*gates, self._remembered(self.proxy.evaluator(self.data))]
+
+    def latency(self, **settings: Any) -> evaluators.Latency:
+        """Who times networks, here or on the board; settings as of `evaluators.Latency`."""
+        return evaluators.Latency(self.settings.runtime, device=self.settings.device, **settings)
 
     def _remembered(self, evaluator: Any) -> Any:
         return evaluators.cached(evaluator, self.settings.cache or self.directory / "measured" / "measurements.db")
@@ -304,14 +335,14 @@ class Job:
         resized = is_image and self.space.takes_size(scaled_size(shape[:2], s.proxy_resolution))
         resolution = s.proxy_resolution if resized else 1.0
         settings = {"epochs": s.proxy_epochs, "resolution": resolution, "batch_size": s.proxy_batch_size, "schedule": "cosine"}
-        return Proxy("training", settings, "val_mse", "minimize")
+        return Proxy("training", settings, f"val_{self.data.task.metric}", self.data.task.goal)
 
     def _read_objective(self) -> nas.Objective:
         """What is searched by: the proxy's metric, perhaps weighed with costs."""
-        if self.proxy.goal == "minimize":
-            return read_objective(self.settings.reward, self.proxy.metric)
+        if self.proxy.kind == "training":
+            return read_objective(self.settings.reward, self.proxy.metric, self.proxy.goal)
         if self.settings.reward:
-            problem = f"{self.proxy.metric} is no error that costs could be weighed with"
+            problem = f"{self.proxy.metric} says nothing that costs could be weighed with"
             raise UserError(
                 problem, path="--reward", received=self.settings.reward, hint="Use --at-most, or a proxy that trains"
             )
@@ -325,7 +356,7 @@ class Job:
         mine, theirs = self.settings.to_json(), notes.pop("job", None)
         if theirs is None:
             return {}
-        fixed = ["space", "data", "controller", "seed", "limits", "reward", "start_from", "warm_start"]
+        fixed = ["space", "data", "task", "controller", "seed", "limits", "reward", "runtime", "start_from", "warm_start"]
         fixed += ["proxy", "proxy_epochs", "proxy_resolution", "proxy_batch_size"]
         theirs = JobSettings.from_json(theirs).to_json()
         different = [k for k in fixed if mine[k] != theirs.get(k)]

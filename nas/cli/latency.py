@@ -10,14 +10,28 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.common import JsonOption, SeedOption, SpaceArgument, console, facts_table, find_space, print_json, say_interrupted
-from nas.errors import UserError
+from nas.cli.common import (
+    DeviceOption,
+    JsonOption,
+    RuntimeOption,
+    SeedOption,
+    SpaceArgument,
+    console,
+    facts_table,
+    find_space,
+    print_json,
+    say_interrupted,
+)
+from nas.cli.latency_serve import serve
+from nas.errors import Infeasible, UserError
 
 HELP = """Latency on this device: measured, or predicted by a model of the device that says how far it is off.
 
 A model:        nas latency calibrate colorizer --out device.json     (about 100 networks, a few seconds each)
 a prediction:   nas latency predict device.json colorizer --sample 5
-a measurement:  nas latency measure colorizer --baseline book
+a measurement:  nas latency measure colorizer --baseline book --runtime onnxruntime
+of a file:      nas latency measure exported/model.tflite
+on a board:     nas latency serve        there, and  --device http://HOST:PORT  here
 
 In Python, evaluators.PredictedLatency(model) is a gate of a study, and latency_model.rules a table for space.within."""
 
@@ -29,7 +43,7 @@ ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of
 
 def register(app: typer.Typer) -> None:
     latency = typer.Typer(name="latency", help=HELP, no_args_is_help=True, rich_markup_mode=None)
-    for command in (calibrate, predict, measure):
+    for command in (calibrate, predict, measure, serve):
         latency.command()(command)
     app.add_typer(latency)
 
@@ -41,6 +55,8 @@ def calibrate(
     check: Annotated[
         int, typer.Option("--check", min=0, help="Measure so many more, drawn at random, to judge the model.")
     ] = 0,
+    runtime: RuntimeOption = "litert",
+    device: DeviceOption = "",
     threads: ThreadsOption = 1,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -55,7 +71,7 @@ def calibrate(
     from evaluators.latency_model import calibration
     from evaluators.latency_model.table import table_error
 
-    found, evaluator = find_space(space), Latency(threads=threads)
+    found, evaluator = find_space(space), Latency(runtime, threads, device=device)
     journal = calibration.Journal(out.with_name(f"{out.name}l"), found, evaluator)
     try:
         with _progress("measured", as_json) as progress:
@@ -127,34 +143,77 @@ def predict(
 
 
 def measure(
-    space: SpaceArgument,
+    what: Annotated[str, typer.Argument(metavar="SPACE|FILE", help="A space, or a model file such as model.tflite.")],
     sample: SampleOption = None,
     baseline: BaselineOption = None,
+    runtime: Annotated[
+        str | None, typer.Option("--runtime", help="As for calibrate; of a file, by default what runs it.")
+    ] = None,
+    device: DeviceOption = "",
     threads: ThreadsOption = 1,
+    keep_noisy: Annotated[
+        bool, typer.Option("--keep-noisy", help="Give figures of processes that do not agree too, with the reason.")
+    ] = False,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Times architectures on LiteRT, in clean child processes.
+    """Times architectures, or a model file, in clean child processes.
+
+    Fresh processes run until the interval of the fastest call is at most 3% wide. Where ten do not get there the figure is
+    refused, with the reason.
 
     Example: nas latency measure colorizer --baseline book
     """
-    from evaluators import Latency
+    from evaluators import runtimes
+    from evaluators.latency import Latency, TooNoisy
 
-    where, evaluator = find_space(space), Latency(threads=threads)
+    file = Path(what)
+    is_file = any(file.suffix == each.adapter.SUFFIX for each in runtimes.RUNTIMES.values()) or file.is_dir()
+    chosen = [] if is_file else _choose(find_space(what), baseline, sample, seed)
+    evaluator = Latency(
+        runtime or (runtimes.of_file(file).name if is_file else "litert"),
+        threads,
+        device=device,
+        when_noisy="keep" if keep_noisy else "refuse",
+    )
     rows = []
-    for architecture in _choose(where, baseline, sample, seed):
-        found = evaluator.evaluate(architecture)
-        rows.append({"fingerprint": architecture.fingerprint} | {name: each.to_json() for name, each in found.items()})
+    try:
+        if is_file:
+            rows.append(_row("file", what, evaluator.measure_file(file)))
+        for architecture in chosen:
+            rows.append(_row("fingerprint", architecture.fingerprint, evaluator.evaluate(architecture)))
+    except TooNoisy as error:
+        console(to_stderr=True).print(f"error: too noisy: {error}. --keep-noisy keeps it.", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except (Infeasible, ConnectionError, TimeoutError) as error:
+        console(to_stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
     if as_json:
         print_json(rows)
         return
+    _print_measured(rows)
+
+
+def _row(kind: str, name: str, found: Any) -> dict[str, Any]:
+    return {kind: name} | {metric: each.to_json() for metric, each in found.items()}
+
+
+def _print_measured(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table("architecture", "fastest", "median", "90%", box=None, title=rows[0]["latency_ms"]["device"])
+    first = rows[0]["latency_ms"]
+    out = console()
+    out.print(f"{first['device']}\n{first['runtime']}", markup=False, soft_wrap=True)
+    table = Table("architecture", "fastest", "interval, 90%", "median", "90%", "calls", box=None)
     for row in rows:
-        cells = [f"{row[name]['value']:.3f} ms" for name in ("latency_ms", "latency_median_ms", "latency_p90_ms")]
-        table.add_row(row["fingerprint"][:12], *cells)
-    console().print(table)
+        fastest, middle, late = (row[name]["value"] for name in ("latency_ms", "latency_median_ms", "latency_p90_ms"))
+        interval = f"{row['latency_ms']['low']:.3f} to {row['latency_ms']['high']:.3f}"
+        name = row.get("file") or row["fingerprint"][:12]
+        table.add_row(name, f"{fastest:.3f} ms", interval, f"{middle:.3f}", f"{late:.3f}", str(row["latency_ms"]["n"]))
+    out.print(table)
+    for row in rows:
+        if "note" in row["latency_ms"]:
+            out.print(f"{row.get('file') or row['fingerprint'][:12]} is noisy: {row['latency_ms']['note']}", soft_wrap=True)
 
 
 def _choose(space: Any, baseline: str | None, sample: int | None, seed: int) -> list[Any]:

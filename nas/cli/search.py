@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.common import AtMostOption, DirectoryArgument, SeedOption, SpaceArgument, console, read_limits, say_interrupted
+from nas.cli.common import (
+    AtMostOption,
+    DeviceOption,
+    DirectoryArgument,
+    RuntimeOption,
+    SeedOption,
+    SpaceArgument,
+    console,
+    read_limits,
+    say_interrupted,
+)
 from nas.errors import StudyError, UserError
 
 
@@ -21,6 +31,14 @@ def search(
     data: Annotated[
         str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")
     ] = "photos",
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help="image (targets are images: lowest MSE), classification (highest accuracy), segmentation (highest mean IoU); "
+            "auto goes by the targets: whole numbers are classes, of each image or of each pixel.",
+        ),
+    ] = "auto",
     controller: Annotated[
         str,
         typer.Option(
@@ -45,6 +63,8 @@ def search(
             "vertex, vertex-hard, tunas.",
         ),
     ] = "",
+    runtime: RuntimeOption = "litert",
+    device: DeviceOption = "",
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="The study's directory.")] = "runs/search",
     seed: SeedOption = 0,
     epochs: Annotated[
@@ -79,7 +99,7 @@ def search(
     tune_epochs: Annotated[int, typer.Option("--tune-epochs", min=1, help="With --full: epochs of a tuning trial.")] = 2,
     train_epochs: Annotated[int, typer.Option("--train-epochs", min=1, help="With --full: epochs of full training.")] = 14,
 ) -> None:
-    """Searches a space for the network with the lowest validation error within limits, and writes report.html.
+    """Searches a space for the network that does best on validation data within limits, and writes report.html.
 
     Every finished trial is kept as it ends: after Ctrl-C, a crash or a power cut, `nas resume DIR` continues.
 
@@ -97,6 +117,7 @@ def search(
     settings = JobSettings(
         space=space,
         data=data,
+        task=task,
         controller=controller,
         trials=trials,
         workers=workers,
@@ -104,6 +125,8 @@ def search(
         limits=read_limits(at_most),
         controller_settings=_suited(controller, over, trials, epochs),
         reward=reward,
+        runtime=runtime,
+        device=device,
         start_from=start_from,
         warm_start=warm_start,
         proxy_file=proxy,

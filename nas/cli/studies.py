@@ -95,7 +95,7 @@ def report(directory: DirectoryArgument) -> None:
 def export(
     directory: DirectoryArgument,
     trial: Annotated[int, typer.Option("--trial", help="Which trial; train it first with `nas train`.")],
-    to: Annotated[str, typer.Option("--to", help="keras, savedmodel, litert, source, or all.")] = "all",
+    to: Annotated[str, typer.Option("--to", help="keras, savedmodel, litert, onnx, source, or all.")] = "all",
     out: Annotated[
         str | None, typer.Option("--out", metavar="DIR", help="Where files go; artifacts/trial-N/export by default.")
     ] = None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -41,6 +42,7 @@ def train(
             space=view.space["reference"],
             decisions=dict(known[number].decisions),
             data=source,
+            task="auto" if data else view.notes.get("job", {}).get("task", "auto"),
             directory=str(view.directory / "artifacts" / f"trial-{number}" / "full"),
             epochs=epochs,
             batch_size=batch_size,
@@ -54,14 +56,18 @@ def train(
                 found = job.run_as_process()
         except KeyboardInterrupt:
             raise say_interrupted(f"nas train {directory} --trials {trials}") from None
-        rows.append({"trial": number, **{k: found[k] for k in ("val_mse", "test_mse", "best_epoch", "seconds")}})
+        figures = {f"{split}_{name}": value for split in ("val", "test") for name, value in (found[split] or {}).items()}
+        rows.append({"trial": number, **figures, "best_epoch": found["best_epoch"], "seconds": found["seconds"]})
         if not as_json:
-            held_out = "-" if found["test_mse"] is None else f"{found['test_mse']:.5f}"
-            console().print(
-                f"trial {number}: val MSE {found['val_mse']:.5f}, held-out MSE {held_out}, best epoch {found['best_epoch']}"
-            )
+            console().print(f"trial {number}: {_in_words(found)}, best epoch {found['best_epoch']}", soft_wrap=True)
     if as_json:
         print_json(rows)
+
+
+def _in_words(found: Mapping[str, Any]) -> str:
+    """`val mse 0.02100, psnr 22.80; test mse 0.02400, psnr 22.20`."""
+    splits = [(split, found[split]) for split in ("val", "test") if found[split]]
+    return "; ".join(f"{split} " + ", ".join(f"{name} {value:.5f}" for name, value in of.items()) for split, of in splits)
 
 
 def _numbers(text: str, known: dict) -> list[int]:

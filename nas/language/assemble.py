@@ -145,7 +145,7 @@ class Assembler:
         self._elsewhere.update(shared.slots)
         if isinstance(value, Again):
             return shared.make
-        options = [self._compile(value.sym_getattr("options").sym_getattr(i)) for i in range(len(value.options))]
+        options = [self._compile(option) for option in value.options]
         slot = shared.first
         return lambda choices, key: options[int(choices[slot])](choices, key)
 
@@ -183,7 +183,7 @@ def variants(value: Any) -> Iterator[Any]:
 
 def _forms(value: Any, tied: Mapping[str, int]) -> Iterator[Any]:
     if isinstance(value, Same):
-        yield from _forms(value.sym_getattr("options").sym_getattr(tied[value.decision]), tied)
+        yield from _forms(value.options[tied[value.decision]], tied)
     elif isinstance(value, Again):
         yield from variants(value.body.operation)
     elif isinstance(value, pg.hyper.OneOf):

@@ -20,8 +20,7 @@ from nas.language.wording import shown
 from nas.language.zeros import zero_calls
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One primitive operation.
 
     Attributes:

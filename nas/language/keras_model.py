@@ -1,6 +1,6 @@
 """A graph as a Keras model: the functional API, stock layers only, so that the saved file loads wherever Keras is.
 
-The one file under `nas` that imports Keras, and only when a model is built.
+Keras is imported only when a model is built.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import difflib
 from typing import Any
 
 from nas.errors import ShapeError, SpaceError
+from nas.language.backend import import_keras
 from nas.language.graph import Graph, Node
 
 
@@ -27,9 +28,9 @@ def build_model(graph: Graph, name: str = "network", seed: int | None = None) ->
     Raises:
         SpaceError: a layer that Keras does not have, or arguments that it refuses.
         ShapeError: Keras computes another shape than the operation's shape rule promised.
+        UserError: the backend that Keras is set to is not installed.
     """
-    import keras
-
+    keras = import_keras()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     graph = graph.live()

@@ -44,10 +44,11 @@ def _mapped(function: Callable[[Any, Any], Any], swapped: bool = False) -> Any:
 _BY_MAP = "Let what depends on it follow it: decision.map({2: L.Conv2D(8, 3), 1: None})(x)"
 
 
-class Same(Undecided, pg.Object, pg.typing.CustomTyping):
+class Same(Undecided, pg.typing.CustomTyping):
     """A value that follows a tied decision. Made by `nas.tied` and `Same.map`.
 
-    Arithmetic with plain numbers is a map: `width * 2` is the same decision with twice the values.
+    Arithmetic with plain numbers is a map: `width * 2` is the same decision with twice the values. To PyGlove it is a plain
+    object, so that it can stand in many places: a symbolic one would be copied, options and all, wherever it is read.
 
     Attributes:
         decision: its name.
@@ -55,16 +56,24 @@ class Same(Undecided, pg.Object, pg.typing.CustomTyping):
         options: what each option means here: plain values, or operations without choices of their own.
     """
 
-    decision: str
-    labels: list[Any]
-    options: list[Any]
-
     instead = {
         "bool": _BY_MAP,
         "compare": _BY_MAP,
         "index": f"{_BY_MAP}; L.Pick(decision)(a, b) is one of several tensors",
         "arithmetic": "Compute the values instead: decision.map(lambda value: ...)",
     }  # type: dict[str, str]
+
+    def __init__(self, decision: str, labels: list[Any], options: list[Any]):
+        self.decision, self.labels, self.options = decision, labels, options
+
+    def __copy__(self) -> "Same":
+        return self
+
+    def __deepcopy__(self, _: Any) -> "Same":
+        return self
+
+    def __repr__(self) -> str:
+        return f"Same({self.decision!r}, {self.options!r})"
 
     __add__, __radd__ = _mapped(operator.add), _mapped(operator.add, True)
     __sub__, __rsub__ = _mapped(operator.sub), _mapped(operator.sub, True)
@@ -174,7 +183,7 @@ def _same(decision: str, labels: list[Any], options: list[Any]) -> Same:
                 expected="values and operations without choices",
                 hint="Tie the inner choice too, or tie the whole operation: nas.tied(operation)",
             )
-    return Same(decision=decision, labels=labels, options=options)
+    return Same(decision, labels, options)
 
 
 def _labels(values: Sequence[Any]) -> list[Any]:

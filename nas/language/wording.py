@@ -25,9 +25,11 @@ def shown(value: Any) -> str:
     """
     if isinstance(value, pg.hyper.HyperValue):
         return "a choice"
+    decision = getattr(value, "decision", None)
+    if decision:
+        return f"the tied decision {decision}"
     if isinstance(value, pg.Object):
-        decision = getattr(value, "decision", None)
-        return f"the tied decision {decision}" if decision else f"{type(value).__name__}(...)"
+        return f"{type(value).__name__}(...)"
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if isinstance(value, str):

@@ -14,6 +14,7 @@ class Fidelity:
 
     Attributes:
         epochs: passes over the training data.
+        steps_per_epoch: batches in an epoch, if not one pass.
         data_share: share of the training data used, in (0, 1].
         resolution: factor on the input's height and width, in (0, 1].
         width: factor on channels, in (0, 1].
@@ -26,6 +27,7 @@ class Fidelity:
     resolution: float | None = None
     width: float | None = None
     horizon: int | None = None
+    steps_per_epoch: int | None = None
 
     def refined(self, other: Fidelity) -> Fidelity:
         """This one, where `other` says nothing else."""
@@ -40,8 +42,8 @@ class Fidelity:
     @property
     def thoroughness(self) -> tuple[float, ...]:
         """A sort key; None counts as all there is."""
-        epochs = math.inf if self.epochs is None else self.epochs
-        return (epochs, *(1.0 if share is None else share for share in (self.data_share, self.resolution, self.width)))
+        epochs, steps = (math.inf if n is None else n for n in (self.epochs, self.steps_per_epoch))
+        return (epochs, steps, *(1.0 if share is None else share for share in (self.data_share, self.resolution, self.width)))
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the evaluator's own setting, as plain JSON."""

@@ -29,6 +29,8 @@ class Measurement:
         runtime: with which runtime and settings.
         spread: standard deviation or half-width over repeats, in the same unit; None: measured once.
         n: how many repeats.
+        low, high: an interval in which the number is to be expected; the evaluator says which and at what confidence.
+        note: what should be known before it is believed; "": nothing.
     """
 
     value: float
@@ -37,6 +39,9 @@ class Measurement:
     runtime: str = ""
     spread: float | None = None
     n: int = 1
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults; NaN and infinities as strings, so that any JSON reader takes it."""
@@ -46,7 +51,7 @@ class Measurement:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
         known = {f.name for f in dataclasses.fields(cls)}
-        numbers = {k: float(data[k]) for k in ("value", "spread") if data.get(k) is not None}
+        numbers = {k: float(data[k]) for k in ("value", "spread", "low", "high") if data.get(k) is not None}
         return cls(**{k: v for k, v in data.items() if k in known} | numbers)
 
 

@@ -69,10 +69,11 @@ def test_better_is_not_enough_without_significance():
 
 def test_a_limit_may_cost_as_much_as_the_slack():
     rows = {("p", "a"): row("a", [[1.0], [2.0]]), ("free", "a"): row("a", [[1.1], [2.1]]), ("p", "b"): row("b", [[1.0]])}
-    assert [line.met for line in required.close_to("p", "free", 1, 0.11)(rows)] == [True]
-    line = required.close_to("p", "free", 1, 0.09)(rows)[0]
+    assert [line.met for line in required.close_to("p", "free", 1, 0.11, ["a"])(rows)] == [True]
+    line = required.close_to("p", "free", 1, 0.09, ["a"])(rows)[0]
     assert not line.met
     assert "1.500 after 1, +0.100 [" in line.text
+    assert required.close_to("p", "free", 1, 0.09, ["b"])(rows) == []
 
 
 def test_duplicates_of_ours_are_missed_those_of_peers_are_not():

@@ -45,6 +45,44 @@ def test_unknown_baseline(space, tmp_path, capsys):
     assert "no such baseline, expected one of: first" in err
 
 
+@pytest.fixture
+def model_file(tmp_path):
+    from nas import load_space
+    from trainer.litert import convert
+
+    (tmp_path / "tiny.py").write_text(SPACE)
+    file = tmp_path / "model.tflite"
+    file.write_bytes(convert(load_space(f"{tmp_path / 'tiny.py'}:tiny").architecture(0).build(seed=0)))
+    return file
+
+
+def test_a_model_file_is_measured_by_the_runtime_it_is_for(model_file, capsys):
+    code, text, _ = run("latency", "measure", model_file, "--keep-noisy", "--json", capsys=capsys)
+    (row,) = json.loads(text)
+    assert code == 0
+    assert row["file"] == str(model_file)
+    assert row["latency_ms"]["runtime"].startswith("LiteRT ")
+    assert row["latency_ms"]["low"] <= row["latency_ms"]["value"] <= row["latency_ms"]["high"]
+
+
+def test_noise_is_refused_with_the_reason(model_file, capsys, monkeypatch):
+    from evaluators import latency_bench
+    from evaluators.latency_statistics import Run
+
+    figures = iter(range(10, 40))
+    monkeypatch.setattr(latency_bench, "_run", lambda answer, threads: Run([t := float(next(figures))], [t], 0))
+    code, out, err = run("latency", "measure", model_file, capsys=capsys)
+    assert (code, out) == (1, "")
+    assert "error: too noisy: the fastest calls of 10 fresh processes, 10, 11, 12" in err
+    assert "--keep-noisy keeps it" in err
+
+
+def test_a_runtime_that_does_not_exist(space, capsys):
+    code, _, err = run("latency", "measure", space, "--runtime", "tflite", capsys=capsys)
+    assert code == 2
+    assert "no runtime 'tflite', expected one of litert, litert-int8, onnxruntime" in err
+
+
 @pytest.mark.slow
 def test_this_machine_is_calibrated_continued_and_predicted(space, tmp_path, capsys):
     out = tmp_path / "device.json"

@@ -116,7 +116,7 @@ def test_a_search_judges_as_the_design_chose(small, tmp_path):
     counting = job(small, tmp_path, Proxy("zero_cost", {"names": ["flops"]}, "flops", "maximize"))
     assert len(counting._chain()) == 2  # Cost measures it
     assert "--proxy proxy.json" in scoring.settings.commands("run")
-    with pytest.raises(UserError, match="naswot is no error that costs could be weighed with"):
+    with pytest.raises(UserError, match="naswot says nothing that costs could be weighed with"):
         job(small, tmp_path, SCORE, reward="mnasnet-soft:flops=1e6")
 
 

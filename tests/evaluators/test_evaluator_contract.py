@@ -50,10 +50,17 @@ COUNTS = frozenset(Cost.metrics)
 CASES = {
     "cost": Case(Cost, exact=COUNTS, counted=COUNTS),
     "latency": Case(
-        lambda: Latency(seconds_each=0.05, processes=1), exact=frozenset({"litert_bytes"}), counted=frozenset({"litert_bytes"})
+        lambda: Latency(seconds_each=0.05, processes=1), exact=frozenset({"model_bytes"}), counted=frozenset({"model_bytes"})
+    ),
+    "latency_int8": Case(
+        lambda: Latency("litert-int8", seconds_each=0.05, processes=1),
+        exact=frozenset({"model_bytes"}),
+        counted=frozenset({"model_bytes"}),
     ),
     "predicted_latency": Case(predicted, exact=frozenset({"latency_ms"})),
-    "proxy": Case(lambda: ProxyTraining(tiny_data(), epochs=1, batch_size=8), exact=frozenset({"val_mse", "val_mse_best"})),
+    "proxy": Case(
+        lambda: ProxyTraining(tiny_data(), epochs=1, batch_size=8), exact=frozenset({"val_mse", "val_mse_best", "val_ssim"})
+    ),
     "zero_cost": Case(
         lambda: ZeroCost(("flops", *SCORES), batch_size=4), exact=frozenset({"flops", *SCORES}), counted=frozenset({"flops"})
     ),

@@ -53,5 +53,5 @@ def test_an_open_size_is_refused():
     import keras
 
     image = keras.Input((None, 8, 1))
-    with pytest.raises(Infeasible, match=r"fixed input size, the network takes \(1, None, 8, 1\)"):
+    with pytest.raises(Infeasible, match=r"a fixed input size is needed, the network takes \(1, None, 8, 1\)"):
         convert(keras.Model(image, keras.layers.Conv2D(1, 3)(image)))

@@ -9,6 +9,7 @@ from evaluator_fakes import SMALLEST, FixedSize, tiny_data
 
 import nas
 from evaluators import ProxyTraining
+from nas import layers as L
 from nas.errors import DataError, Infeasible, UserError
 from nas.study.watch import Assignment, Stopped, Watch
 from trainer.checkpoint import saved_history
@@ -26,18 +27,22 @@ def measured(data):
 
 
 def test_last_and_best_epoch_stand_apart(measured, data):
-    assert set(measured) == {"val_mse", "val_mse_best", "train_seconds", "seconds_outside_training"}
+    scores = {f"val_{score}{best}" for score in ("mse", "psnr", "ssim") for best in ("", "_best")}
+    assert set(measured) == scores | {"train_seconds", "overhead_seconds", "overhead_share"}
     untrained = np.mean((SMALLEST.build(seed=1).predict(data.val_x, verbose=0) - data.val_y) ** 2)
     assert measured["val_mse_best"].value <= measured["val_mse"].value < untrained
+    assert measured["val_psnr_best"].value >= measured["val_psnr"].value > 10 * np.log10(4 / untrained) - 1
+    assert measured["val_psnr"].unit == "dB"
     assert measured["val_mse"].runtime.endswith("3 epochs of 24 examples, 32x32, batch 4")
 
 
 def test_seconds_are_told(measured):
-    outside, training = measured["seconds_outside_training"], measured["train_seconds"]
-    assert (outside.unit, training.unit) == ("s", "s")
-    assert outside.device
-    assert outside.value > 0
+    overhead, training, share = (measured[name] for name in ("overhead_seconds", "train_seconds", "overhead_share"))
+    assert (overhead.unit, training.unit) == ("s", "s")
+    assert overhead.device
+    assert overhead.value > 0
     assert 0 < training.value < 60
+    assert 0 < share.value < 1
 
 
 def test_the_loss_is_that_of_the_network_on_the_validation_data(data):
@@ -61,7 +66,7 @@ def test_fidelity_overrides_the_settings(data):
 def test_a_single_step_leaves_its_duration_unknown(data):
     found = ProxyTraining(data, epochs=1, batch_size=24).evaluate(SMALLEST)
     assert "train_seconds" in found
-    assert "seconds_outside_training" not in found
+    assert "overhead_seconds" not in found
 
 
 def test_divergence_is_infeasible_with_the_reason(data):
@@ -85,9 +90,26 @@ def test_a_network_of_one_size_refuses_a_lower_resolution(data):
         ProxyTraining(data, resolution=0.5).evaluate(FixedSize())
 
 
-def test_the_width_of_an_architecture_is_not_a_fidelity(data):
-    with pytest.raises(UserError, match=r"Fidelity\(width\): width is 0.5"):
-        ProxyTraining(data).evaluate(SMALLEST, nas.Fidelity(width=0.5))
+def test_width_leaves_out_channels(data):
+    found = ProxyTraining(data, epochs=1, batch_size=8).evaluate(SMALLEST, nas.Fidelity(width=0.5))
+    assert found["val_mse"].runtime.endswith("32x32, batch 8, width 0.5")
+    with pytest.raises(DataError, match=r"ProxyTraining\(width\): .*Use width=1"):
+        ProxyTraining(data, width=0.5).evaluate(FixedSize())
+
+
+def test_steps(data):
+    found = ProxyTraining(data, epochs=2, batch_size=4, steps_per_epoch=2).evaluate(SMALLEST)
+    assert found["val_mse"].runtime.endswith("2 epochs of 24 examples in 2 steps each, 32x32, batch 4")
+
+
+def test_repeats_give_mean_and_spread(measured, data):
+    heard = watch()
+    found = ProxyTraining(data, epochs=3, batch_size=4, repeats=2).evaluate(SMALLEST, seed=1, watch=heard)
+    first, other = measured["val_mse"].value, 2 * found["val_mse"].value - measured["val_mse"].value
+    assert found["val_mse"].n == 2
+    assert found["val_mse"].spread == pytest.approx(abs(first - other) / 2**0.5)
+    assert other != first
+    assert heard.curve[-1] == (3, found["val_mse"].value)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +119,10 @@ def test_the_width_of_an_architecture_is_not_a_fidelity(data):
         ({"resolution": 1.5}, "resolution is 1.5"),
         ({"epochs": 0}, "epochs: 0, expected a whole number"),
         ({"max_seconds": 0}, "max_seconds is 0"),
+        ({"width": 2}, "width is 2"),
+        ({"repeats": 0}, "repeats is 0"),
+        ({"loss": "crossentropy"}, "'crossentropy' is no loss for image"),
+        ({"task": "segmentation"}, r"task\): these data are for image"),
     ],
 )
 def test_settings_are_checked_when_they_are_written(data, settings, message):
@@ -143,7 +169,48 @@ def test_settings_are_plain_json(data):
         "learning_rate": 1e-3,
         "loss": "mae",
         "schedule": "constant",
+        "width": 1.0,
+        "steps_per_epoch": None,
+        "repeats": 1,
+        "task": "image",
     }
+
+
+# -- classes -------------------------------------------------------------------------------------------------------------
+
+
+@nas.space(input=(16, 16, 1))
+def classifier(x):
+    x = L.Conv2D(nas.oneof([4, 8]), 3, activation="relu")(x)
+    return L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D()(x))
+
+
+@nas.space(input=(16, 16, 1))
+def segmenter(x):
+    x = L.Conv2D(nas.oneof([4, 8]), 3, activation="relu")(x)
+    return L.Conv2D(3, 1, activation="softmax")(x)
+
+
+def labelled(pixels):
+    """Images whose brightness says the class; of pixels, or (the mean) of the whole; a tenth of the pixels is void."""
+    rng = np.random.default_rng(0)
+    levels = rng.integers(3, size=(64, 16, 16) if pixels else (64, 1, 1))
+    x = (levels - 1 + 0.2 * rng.standard_normal((64, 16, 16))).astype("float32")[..., None]
+    y = np.where(rng.random(levels.shape) < 0.1, 3, levels) if pixels else levels[:, 0, 0]
+    return {"train_x": x[:48], "train_y": y[:48].astype("uint8"), "val_x": x[48:], "val_y": y[48:].astype("uint8")}
+
+
+@pytest.mark.parametrize(("space", "pixels", "metric"), [(classifier, False, "val_accuracy"), (segmenter, True, "val_miou")])
+def test_classes_are_learnt_from_files(space, pixels, metric, tmp_path):
+    np.savez(tmp_path / "labels.npz", **labelled(pixels))
+    evaluator = ProxyTraining(tmp_path / "labels.npz", epochs=6, batch_size=8, learning_rate=0.02)
+    assert evaluator.objective == nas.maximize(metric)
+    copy = pickle.loads(pickle.dumps(evaluator))  # noqa: S301 - our own object
+    found = copy.evaluate(space.architecture(0), seed=1)
+    assert set(found) == set(evaluator.metrics)
+    assert found["val_crossentropy"].value < 1.0  # nats; log 3 for a guess
+    assert found[metric].value > 0.6
+    assert found[f"{metric}_best"].value >= found[metric].value
 
 
 # -- several fidelities --------------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ import pytest
 from trainer_fakes import tiny_data, tiny_model
 
 import trainer.export
+import trainer.onnx
 from nas.errors import UserError
-from trainer.export import FORMATS, ExportError, export
+from trainer.export import FORMATS, ExportError, available, export
 from trainer.litert import convert
 
 SOURCE = """
@@ -35,10 +36,11 @@ def names(directory):
 def test_every_format_is_written_loaded_again_and_compared(model, tmp_path):
     import keras
 
+    pytest.importorskip("tf2onnx")
     out = tmp_path / "new/out"
     reports = export(model, out, source=SOURCE, sample_x=tiny_data().val_x)
     assert [report.format for report in reports] == list(FORMATS)
-    assert names(out) == ["model.keras", "model.tflite", "savedmodel", "source"]
+    assert names(out) == ["model.keras", "model.onnx", "model.tflite", "savedmodel", "source"]
     assert names(out / "source") == ["model.py", "model.weights.h5"]
     for report in reports:
         assert report.max_abs_difference <= 1e-6 < report.tolerance
@@ -136,9 +138,17 @@ def test_a_network_the_converter_refuses(tmp_path):
 # -- mistakes ------------------------------------------------------------------------------------------------------------
 
 
+def test_without_its_libraries_onnx_is_left_out_or_says_what_to_install(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer.onnx, "NEEDED", ("onnx", "no_such_library"))
+    assert available() == ("keras", "savedmodel", "litert", "source")
+    with pytest.raises(UserError, match=r"export: no_such_library not installed\. pip install 'espalier-nas\[onnx\]'\."):
+        export(model, tmp_path, ["onnx"])
+    assert names(tmp_path) == []
+
+
 def test_unknown_formats(model, tmp_path):
-    with pytest.raises(UserError, match="export: no format 'onnx', expected some of keras, savedmodel, litert, source."):
-        export(model, tmp_path, ["keras", "onnx"])
+    with pytest.raises(UserError, match="export: no format 'h5', expected some of keras, savedmodel, litert, onnx, source."):
+        export(model, tmp_path, ["keras", "h5"])
     with pytest.raises(UserError, match="export: no format asked for"):
         export(model, tmp_path, [])
 

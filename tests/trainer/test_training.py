@@ -4,12 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-from trainer_fakes import tiny_data, tiny_model
+from trainer_fakes import tiny_arrays, tiny_data, tiny_model
 
 import trainer.training
 from nas.errors import DataError, Infeasible, UserError
+from trainer.data import from_arrays
+from trainer.settings import TrainSettings
 from trainer.strategy import strategy
-from trainer.training import Diverged, TrainSettings, evaluate, psnr, train
+from trainer.training import Diverged, judge, train, validation
 
 FAST = TrainSettings(epochs=3, batch_size=8, learning_rate=3e-3)
 
@@ -29,13 +31,17 @@ def test_training_learns_and_says_what_it_found():
     result = train(model, data, dataclasses.replace(FAST, epochs=4), lambda epoch, logs: seen.append((epoch, logs)))
     assert [row.epoch for row in result.history] == [1, 2, 3, 4]
     assert result.history[-1].loss < 0.8 * result.history[0].loss
-    assert seen == [(row.epoch, {"loss": row.loss, "val_loss": row.val_loss, "seconds": row.seconds}) for row in result.history]
+    assert seen == [
+        (row.epoch, {"loss": row.loss, "val_loss": row.val_loss, "seconds": row.seconds} | validation(row.scores))
+        for row in result.history
+    ]
+    assert set(result.history[0].scores) == {"psnr", "ssim"}
     assert result.best_val_loss == min(row.val_loss for row in result.history)
     assert result.last_val_loss == result.history[-1].val_loss
     assert result.kept_epoch == 4
     assert 0 < result.step_seconds < result.total_seconds
     assert result.stopped == ""
-    assert evaluate(model, data.val_x, data.val_y) == pytest.approx(result.last_val_loss, abs=1e-6)
+    assert judge(model, data)["mse"] == pytest.approx(result.last_val_loss, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_training():
@@ -90,7 +96,7 @@ def test_the_optimizer_is_the_books():
 
 def test_restore_best_keeps_the_best_epochs_weights(monkeypatch):
     scripted = iter([0.3, 0.1, 0.2])
-    monkeypatch.setattr(trainer.training, "_validation_loss", lambda *args: next(scripted))
+    monkeypatch.setattr(trainer.training, "_judge", lambda *args: {"mse": next(scripted)})
     model, saved = tiny_model(), {}
     result = train(model, tiny_data(), FAST, lambda epoch, logs: saved.update({epoch: weights(model)}), restore_best=True)
     assert (result.best_epoch, result.best_val_loss, result.last_val_loss, result.kept_epoch) == (2, 0.1, 0.2, 2)
@@ -199,12 +205,32 @@ def test_a_network_outside_its_strategy():
         train(tiny_model(), tiny_data(), dataclasses.replace(FAST, strategy="mirror"))
 
 
-def test_evaluate_refuses_other_shapes():
-    with pytest.raises(DataError, match=r"evaluate: y has shape \(16, 16, 1\), the network gives \(16, 16, 3\)"):
-        evaluate(tiny_model(), tiny_data().val_x, tiny_data().val_x)
+# -- classes -------------------------------------------------------------------------------------------------------------
 
 
-def test_psnr_by_hand():
-    assert psnr(0.04) == pytest.approx(20.0)  # 10 log10(4 / .04)
-    assert psnr(0.01, span=1) == pytest.approx(20.0)
-    assert psnr(0) == math.inf
+def test_classes_of_pixels_are_learnt_and_kept_at_the_best_miou():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(image))
+    bright = tiny_arrays()
+    data = from_arrays(
+        "bright", {k: v[..., :1] // 128 if k.endswith("y") else v for k, v in bright.items()}, task="segmentation"
+    )
+    result = train(model, data, dataclasses.replace(FAST, epochs=4, learning_rate=0.1), restore_best=True)
+    miou = [row.scores["miou"] for row in result.history]
+    assert result.best_epoch == 1 + miou.index(max(miou))
+    assert judge(model, data)["miou"] == max(miou) > 0.8
+    assert judge(model, data, "test")["accuracy"] > 0.9
+    assert result.history[-1].val_loss < 0.75 * result.history[0].loss
+
+
+def test_a_class_beyond_the_network_is_refused_before_training():
+    import keras
+
+    image = keras.Input((16, 16, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(image))
+    arrays = {k: v[..., 0] % 5 if k.endswith("y") else v for k, v in tiny_arrays().items()}
+    with pytest.raises(DataError, match="five: has labels up to 4, the network 2 classes.*with 5 output channels"):
+        train(model, from_arrays("five", arrays), FAST)

@@ -8,7 +8,7 @@ the steps that its outputs need. The figures are the same, two orders of magnitu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -103,12 +103,10 @@ class Pricer:
             return self._tables[term].look_up(given, rows, columns)
         assert isinstance(term, Choice)
         made = self._empty(rows.size, len(given))
-        for assignment, option in term.options:
-            here = np.flatnonzero(agree(assignment, rows, columns))
-            if here.size:
-                found = self._run(option, [shapes[here] for shapes in given], rows[here], columns)
-                for whole, part in zip(made, found, strict=True):
-                    whole[here] = part
+        for option, here in routed(term, rows, columns):
+            found = self._run(option, [shapes[here] for shapes in given], rows[here], columns)
+            for whole, part in zip(made, found, strict=True):
+                whole[here] = part
         return made
 
     def _run_plan(self, plan: Plan, given: Sequence[np.ndarray], rows: np.ndarray, columns: np.ndarray) -> _Made:
@@ -262,7 +260,20 @@ class Table:
         return self._given.setdefault(given, len(self._given))
 
 
-def agree(assignment: Assignment, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def routed(choice: Choice, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[Term, np.ndarray]]:
+    """The options of a choice that some of the points `rows` have taken, each with which of those have."""
+    if choice.by_option is None:
+        for assignment, option in choice.options:
+            here = np.flatnonzero(_agree(assignment, rows, columns))
+            if here.size:
+                yield option, here
+    elif rows.size:
+        picked = columns[choice.options[0][0][0][0]][rows]
+        for number in np.flatnonzero(np.bincount(picked)).tolist():
+            yield choice.by_option[number], np.flatnonzero(picked == number)
+
+
+def _agree(assignment: Assignment, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Which of the points `rows` have made the decisions of an assignment."""
     found = np.ones(rows.size, dtype=bool)
     for slot, option in assignment:

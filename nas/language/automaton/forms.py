@@ -12,6 +12,7 @@ forms name those slots.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import types
@@ -207,7 +208,7 @@ class Layout:
     def _forms(self, value: Any, start: int, at: float) -> Iterator[tuple[Any, Assignment]]:
         if isinstance(value, Same):
             _, slot = self.shared[value.decision]
-            for option, candidate in enumerate(children(value.sym_getattr("options"))):
+            for option, candidate in enumerate(value.options):
                 for form, assignment in self._forms(candidate, 0, at):
                     yield form, ((slot, option), *assignment)
         elif isinstance(value, Again):
@@ -228,10 +229,16 @@ class Layout:
                     yield self._kept(value, [form for form, _ in forms]), decided
 
     def _kept(self, value: Any, parts: list[Any]) -> Any:
-        """The value with its parts decided; equal ones are one object, so that what follows from them is worked out once."""
+        """The value with its parts decided; equal ones are one object, so that what follows from them is worked out once.
+
+        Names are for people: operations that differ in nothing else are equal.
+        """
         if not isinstance(value, pg.Object):
             return _assembled(value, parts)
-        key = type(value), tuple(map(_identity, parts))
+        told = list(map(_identity, parts))
+        if isinstance(value, Operation):
+            del told[_place_of_name(type(value))]  # type: ignore[arg-type]  # classes are hashable, whatever PyGlove's __hash__
+        key = type(value), tuple(told)
         if key not in self._decided:
             self._decided[key] = parts, _assembled(value, parts)  # the parts too: they are told by identity
         return self._decided[key][1]
@@ -259,6 +266,11 @@ def children(value: Any) -> list[Any]:
     if isinstance(value, pg.List):
         return [value.sym_getattr(i) for i in range(len(value))]
     return list(value) if isinstance(value, list) else []
+
+
+@functools.cache
+def _place_of_name(kind: type[Operation]) -> int:
+    return [str(key) for key in kind.__schema__.fields].index("name")
 
 
 def _identity(part: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nas.language.automaton.batch import FAILED, Table, agree
+from nas.language.automaton.batch import FAILED, Table, routed
 from nas.language.automaton.library import Library
 from nas.language.automaton.tape import COMMUTATIVE, NOWHERE, ORDERED, SUM, Tape, label_of
 from nas.language.automaton.terms import Choice, Idle, Leaf, Plan, Term
@@ -127,11 +127,9 @@ class Keys:
             return found.shapes, self._write(found, [vertices for _, vertices in given], rows, tape)
         assert isinstance(term, Choice)
         shapes, vertices = np.full(rows.size, FAILED), np.full(rows.size, NOWHERE)
-        for assignment, option in term.options:
-            here = np.flatnonzero(agree(assignment, rows, columns))
-            if here.size:
-                arriving = [(s[here], v[here]) for s, v in given]
-                shapes[here], vertices[here] = self._run(option, arriving, rows[here], columns, tape)
+        for option, here in routed(term, rows, columns):
+            arriving = [(s[here], v[here]) for s, v in given]
+            shapes[here], vertices[here] = self._run(option, arriving, rows[here], columns, tape)
         return shapes, vertices
 
     def _run_plan(self, plan: Plan, given: Sequence[_Edge], rows: np.ndarray, columns: np.ndarray, tape: Tape) -> list[_Edge]:
@@ -146,7 +144,7 @@ class Keys:
     def _write(self, found: _Found, given: Sequence[np.ndarray], rows: np.ndarray, tape: Tape) -> np.ndarray:
         """Puts the operations of a layer on the tape; what comes out of it for each point."""
         out = np.full(rows.size, NOWHERE)
-        for kind in np.unique(found.wirings).tolist():
+        for kind in np.flatnonzero(np.bincount(found.wirings)).tolist():
             here = np.flatnonzero(found.wirings == kind)
             wiring, labels, apart = self._wirings.details(kind)
             which = found.which[here]

@@ -57,6 +57,13 @@ class Choice:
     options: list[tuple[Assignment, Term]]
     slots: Slots
 
+    @functools.cached_property
+    def by_option(self) -> dict[int, Term] | None:
+        """The terms by option, where one slot selects them; None where more than one does."""
+        if len({tuple(slot for slot, _ in assignment) for assignment, _ in self.options}) > 1 or len(self.options[0][0]) != 1:
+            return None
+        return {assignment[0][1]: term for assignment, term in self.options}
+
 
 @dataclasses.dataclass(eq=False)
 class Idle:
@@ -162,8 +169,7 @@ class _Reader:
             return Choice(options, self.layout.slots(value, start))
         if isinstance(value, Same):
             _, slot = self.layout.shared[value.decision]
-            tied = value.sym_getattr("options")
-            options = [(((slot, i),), self.term(tied.sym_getattr(i), 0, arity, scope)) for i in range(len(tied))]
+            options = [(((slot, i),), self.term(option, 0, arity, scope)) for i, option in enumerate(value.options)]
             return Choice(options, frozenset([slot]))
         if isinstance(value, Operation) and value.structural:
             return self.plan(value, start, arity, scope)

@@ -71,7 +71,8 @@ def _results(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     choosing, held_out = training["metric"], training["held_out"]
     rows = training["rows"]
-    best = min((r[choosing] for r in rows if r.get(choosing) is not None), default=None)
+    better = max if training.get("goal") == "maximize" else min
+    best = better((r[choosing] for r in rows if r.get(choosing) is not None), default=None)
     heads = [
         "network",
         f"{choosing} (chosen by)",
