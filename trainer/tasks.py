@@ -156,6 +156,21 @@ def crossentropy(model: Any) -> Callable[[Any, Any], Any]:
     return loss
 
 
+def stock_loss(model: Any, void: int | None = None) -> Any:
+    """The nearest that Keras itself has to `crossentropy`: what a saved model carries, so that it loads without this package.
+
+    Args:
+        model: whose outputs it is of.
+        void: the label that is ignored.
+    """
+    import keras
+
+    last = last_activation(model)
+    if model.output_shape[-1] == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=last != "sigmoid")
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=last != "softmax", ignore_class=void)
+
+
 def last_activation(model: Any) -> str:
     """`softmax`, `sigmoid`, `linear`, ...: what the last layer of a functional model applies to its outputs."""
     layer = model.layers[-1]

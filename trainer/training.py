@@ -29,7 +29,7 @@ from trainer.scores import scores_for
 from trainer.settings import TrainSettings
 from trainer.steps import batches_for, make_predict, make_step
 from trainer.strategy import is_chief
-from trainer.tasks import AUTO, loss_function
+from trainer.tasks import AUTO, check_labels, loss_function, stock_loss
 
 DIVERGED_AT = 100.0
 """An epoch whose loss is this many times the untrained network's has diverged.
@@ -167,6 +167,10 @@ def train(
 
     if restore_best and best is not None:
         write_variables(model.variables, best)
+    if task.has_labels:
+        with _scope(model):
+            void = check_labels(dataset.name, dataset.labels, model.output_shape[-1])
+            model.compile(loss=stock_loss(model, void), optimizer=model.optimizer)
     best_epoch = _best(history, dataset)
     typical = statistics.median(step_seconds[1:]) if len(step_seconds) > 1 else math.nan
     return TrainResult(
@@ -304,6 +308,6 @@ def _replicas(model: Any, name: str) -> int:
         raise UserError(
             "the network was built outside the strategy",
             path=f"strategy={name}",
-            hint=f"Build it inside trainer.strategy.strategy({name!r}).scope()",
+            hint=f"Build it inside trainer.strategy.scope({name!r})",
         )
     return strategy.num_replicas_in_sync if strategy is not None else 1

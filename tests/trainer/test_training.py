@@ -208,7 +208,7 @@ def test_a_network_outside_its_strategy():
 # -- classes -------------------------------------------------------------------------------------------------------------
 
 
-def test_classes_of_pixels_are_learnt_and_kept_at_the_best_miou():
+def test_classes_of_pixels_are_learnt_and_kept_at_the_best_miou(tmp_path):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -224,6 +224,9 @@ def test_classes_of_pixels_are_learnt_and_kept_at_the_best_miou():
     assert judge(model, data)["miou"] == max(miou) > 0.8
     assert judge(model, data, "test")["accuracy"] > 0.9
     assert result.history[-1].val_loss < 0.75 * result.history[0].loss
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")  # without this package
+    np.testing.assert_allclose(again(data.val_x), model(data.val_x), atol=1e-6)
 
 
 def test_a_class_beyond_the_network_is_refused_before_training():
