@@ -33,6 +33,7 @@ import controllers
 import evaluators
 import nas
 from nas.errors import StudyError
+from nas.study.events import TrialFinished
 from trainer.data import Dataset, load_data
 from trainer.full import FullTraining
 
@@ -96,18 +97,17 @@ class Comparison:
 
     def run(self) -> dict[str, Any]:
         """The figures, as plain JSON."""
-        started = time.monotonic()
-        study = self._search()
-        winner = self._winner(study)
-        networks = {"winner": winner, self.task.baseline_name: self.baseline}
-        results = self._train(networks, self.seeds)
-        spent = self._seconds(time.monotonic() - started)
+        with self._clock() as clock:
+            study = self._search()
+            winner = self._winner(study)
+            networks = {"winner": winner, self.task.baseline_name: self.baseline}
+            results = self._train(networks, self.seeds)
         return {
             "task": self.task.name,
             "metric": self.data.task.metric,
             "trials": len(study.trials),
             "completed": sum(t.state == "completed" for t in study.trials),
-            "seconds": spent,
+            "seconds": json.loads(clock.read_text()),
             "epochs": self.epochs,
             "seeds": self.seeds,
             "rows": [self._row(name, network, results[name]) for name, network in networks.items()],
@@ -143,7 +143,11 @@ class Comparison:
             directory=str(self.out / "study"),
         )
         study.warm_start([self.baseline])
-        study.run(trials=self.trials, workers=self.workers, progress=True)
+        with self._progress("Search (trials)", self.trials) as advance:
+            for _ in (t for t in study.trials if t.is_finished):
+                advance()
+            listen = lambda event: advance() if isinstance(event, TrialFinished) else None  # noqa: E731
+            study.run(trials=self.trials, workers=self.workers, on_event=listen)
         return study
 
     def _winner(self, study: nas.Study) -> Any:
@@ -163,7 +167,7 @@ class Comparison:
         """Full trainings as processes; each goes on from its last epoch where it was interrupted."""
         jobs = {
             (name, seed): FullTraining(
-                name=name,
+                name=network.fingerprint[:12],
                 space=self.task.space.reference or "",
                 decisions=dict(network.decisions),
                 data=str(self.file.resolve()),
@@ -200,12 +204,15 @@ class Comparison:
         }
         return {"name": name, "latency_ms": latency.value, "flops": cost.flops, "params": cost.params, "figures": figures}
 
-    def _seconds(self, now: float) -> float:
-        """Of all runs so far: an interrupted one wrote down nothing, so what a later one says is a lower bound."""
-        file = self.out / "seconds.json"
+    @contextmanager
+    def _clock(self) -> Iterator[Path]:
+        """Adds up the seconds of all runs, interrupted ones included, in a file."""
+        file, started = self.out / "seconds.json", time.monotonic()
         before = json.loads(file.read_text()) if file.exists() else 0.0
-        file.write_text(json.dumps(before + now))
-        return before + now
+        try:
+            yield file
+        finally:
+            file.write_text(json.dumps(before + time.monotonic() - started))
 
     @contextmanager
     def _progress(self, what: str, total: int) -> Iterator[Callable[[], None]]:

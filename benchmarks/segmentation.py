@@ -51,7 +51,8 @@ TASK = RealTask(
     baseline={**unet.baselines["ronneberger2015"].decisions, "scale": 0.5, "norm": "batch"},
     proxy={"epochs": 4, "batch_size": 8, "learning_rate": 2e-3, "schedule": "cosine"},
     full={"batch_size": 8, "learning_rate": 2e-3, "flip": True},
-    trials=24,
-    epochs=24,
+    trials=48,
+    epochs=20,
+    seeds=3,
     references=references,
 )

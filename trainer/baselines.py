@@ -81,7 +81,7 @@ def reference_points(dataset: Dataset) -> tuple[Baseline, ...] | None:
 def is_colorization(dataset: Dataset) -> bool:
     """Whether inputs are one-channel images and targets three-channel images of the same size."""
     x, y = dataset.input_shape, dataset.output_shape
-    return x[:2] == y[:2] and x[2] == 1 and y[2] == 3
+    return len(x) == len(y) == 3 and x[:2] == y[:2] and (x[2], y[2]) == (1, 3)
 
 
 def _judge(name: str, predict: Callable[[np.ndarray], Any], parameters: int, dataset: Dataset) -> Baseline:

@@ -50,7 +50,7 @@ def test_the_hand_made_networks():
     segmentation_data = np.zeros((2, 96, 128), "uint8")
     segmentation_x = np.zeros((2, 96, 128, 3), "uint8")
     arrays = {f"{split}_{k}": v for split in ("train", "val") for k, v in (("x", segmentation_x), ("y", segmentation_data))}
-    from_arrays("two", arrays).check_fits(segmentation.unet.input_shape, segmentation.unet.output_shape)
+    from_arrays("two", arrays).check_fits((96, 128, 3), segmentation.unet.output_shape)
 
 
 def test_without_data_it_is_skipped(tmp_path, capsys):
