@@ -19,6 +19,7 @@
       reload     the process that loads an export again
     full         a full training in a process of its own
     task         `python -m trainer.task`: the container entry point for training and tuning
+    journal      files that a crash leaves whole
     tuning       hyperparameter tuning (HPT)
     vertex       Vertex AI's jobs, and its trial protocol spoken here
     vertex_trial what a Vertex AI NAS trainer imports

@@ -105,7 +105,7 @@ def local(
 
 def _read(job: str, out: Path) -> tuple[NasJobSpec, list[NasTrial]]:
     """The job, and the trials of the one that it resumes: a directory, by path or beside `out`."""
-    from trainer.vertex.job_ledger import read_job, read_lines
+    from trainer.vertex.job_ledger import read_job, read_trials
     from trainer.vertex.job_spec import NasJobSpec
 
     try:
@@ -122,7 +122,7 @@ def _read(job: str, out: Path) -> tuple[NasJobSpec, list[NasTrial]]:
         expected = f"the directory of an earlier job: {out.parent / resumed}"
         raise UserError("no such job here", path="resumeNasJobId", received=resumed, expected=expected)
     before, _ = read_job(where)
-    return spec.inherit(before), list({(line.stage, line.id): line for line in read_lines(where)}.values())
+    return spec.inherit(before), list({(line.stage, line.id): line for line in read_trials(where)}.values())
 
 
 class Progress:

@@ -6,28 +6,25 @@ A directory holds one tuning:
     trials.jsonl     one line when a trial begins (its values are decided), one when it has ended; synced to the disk each time
     trial-<id>/      what the trial itself wrote: output.log, metrics.jsonl, model/, checkpoints/, logs/
 
-The last line of a trial counts. A line that a crash cut short is dropped when the ledger is opened: whatever it said had not
-been acknowledged. One process at a time may hold a ledger, by a lock that ends with the process, however it ends.
+The last line of a trial counts. What a crash cuts short, and that one process at a time holds a ledger: see `trainer.journal`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import math
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nas.errors import StudyError
+from trainer.journal import Journal, read_lines, refusals, write_whole
 from trainer.tuning.parameters import Value
 from trainer.tuning.protocol import Ending, TrialOutcome
 from trainer.tuning.reports import Report
 
-SETTINGS_FILE, TRIALS_FILE, LOCK_FILE = "tuning.json", "trials.jsonl", "lock"
+SETTINGS_FILE, TRIALS_FILE = "tuning.json", "trials.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,20 +116,15 @@ class Ledger:
 
     def __init__(self, directory: str | Path, settings: Mapping[str, Any], limits: Mapping[str, Any]):
         self.directory = Path(directory).absolute()
-        self._mutex = threading.Lock()
-        self._lock = self._file = -1
+        self._journal = Journal(self.directory / TRIALS_FILE, "another process is tuning here")
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = self._take_lock()
-            self._agree_on(settings)
-            write_whole(self.directory / SETTINGS_FILE, json.dumps({**settings, **limits}, indent=1) + "\n")
-            self.trials = read_trials(self.directory)
-            self._file = self._open_trials()
-        except BaseException as error:
-            self.close()
-            if isinstance(error, OSError):
-                problem = f"it cannot be written, {error.strerror}"
-                raise StudyError(problem, path=str(self.directory), hint="Choose another directory") from None
+            with refusals(self.directory):
+                self._agree_on(settings)
+                write_whole(self.directory / SETTINGS_FILE, json.dumps({**settings, **limits}, indent=1) + "\n")
+                self.trials = read_trials(self.directory)
+                self._journal.open()
+        except BaseException:
+            self._journal.close()
             raise
 
     def __enter__(self) -> Ledger:
@@ -141,32 +133,14 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def record(self, trial: TuningTrial) -> None:
-        """Writes a trial's line; when this returns, it is on the disk. From any thread."""
-        line = json.dumps(trial.to_json()).encode() + b"\n"
-        with self._mutex:
-            if os.write(self._file, line) != len(line):
-                hint = "Free space, then run the same command again"
-                raise StudyError("the disk is full", path=str(self.directory), hint=hint)
-            os.fsync(self._file)
-            self.trials[trial.id] = trial
-
     def close(self) -> None:
         """Gives the directory back."""
-        for descriptor in (self._file, self._lock):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._lock = self._file = -1
+        self._journal.close()
 
-    def _take_lock(self) -> int:
-        descriptor = os.open(self.directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            hint = "Wait for it, stop it, or choose another directory"
-            raise StudyError("another process is tuning here", path=str(self.directory), hint=hint) from None
-        return descriptor
+    def record(self, trial: TuningTrial) -> None:
+        """Writes a trial's line; when this returns, it is on the disk. From any thread."""
+        self._journal.append(trial.to_json())
+        self.trials[trial.id] = trial
 
     def _agree_on(self, settings: Mapping[str, Any]) -> None:
         path = self.directory / SETTINGS_FILE
@@ -178,14 +152,6 @@ class Ledger:
                 problem = f"an earlier tuning here has {name} {json.dumps(earlier.get(name))}, this one {json.dumps(value)}"
                 hint = "Continue with the earlier settings, or choose another directory"
                 raise StudyError(problem, path=str(path), received=value, expected="the same settings", hint=hint)
-
-    def _open_trials(self) -> int:
-        """Opens the file for appending, right after its last whole line."""
-        path = self.directory / TRIALS_FILE
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
-        sync_directory(self.directory)
-        return descriptor
 
 
 def read_settings(directory: Path) -> dict[str, Any]:
@@ -212,36 +178,8 @@ def read_trials(directory: Path) -> dict[int, TuningTrial]:
     Raises:
         StudyError: a line other than an unfinished last one is no trial.
     """
-    path = directory / TRIALS_FILE
-    trials: dict[int, TuningTrial] = {}
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    for number, line in enumerate(lines, 1):
-        try:
-            trial = TuningTrial.from_json(json.loads(line))
-        except (ValueError, TypeError, KeyError):
-            hint = "Remove the line; its trial is run again"
-            raise StudyError(f"line {number} is no trial", path=str(path), hint=hint) from None
-        trials[trial.id] = trial
-    return dict(sorted(trials.items()))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is there whole or not at all."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    last = {trial.id: trial for trial in read_lines(directory / TRIALS_FILE, TuningTrial.from_json)}
+    return dict(sorted(last.items()))
 
 
 def _plain(number: float) -> float | str:

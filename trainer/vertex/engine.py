@@ -30,10 +30,10 @@ from typing import Any, Literal
 
 from nas.errors import UserError
 from nas.study.interrupts import Interrupts
-from trainer.tuning.ledger import write_whole
+from trainer.journal import write_whole
 from trainer.tuning.protocol import TrialOutcome, TrialProcess, trial_environment
 from trainer.vertex.details import trial_detail
-from trainer.vertex.job_ledger import JobLedger, NasTrial, read_lines
+from trainer.vertex.job_ledger import JobLedger, NasTrial, read_trials
 from trainer.vertex.job_spec import NasJobSpec
 from trainer.vertex.layout import Stage, check_runnable, job_folder, keep_params, trial_command, trial_directory
 from trainer.vertex.measured import other_metrics
@@ -93,7 +93,7 @@ class NasEngine:
         self.state: JobState = "JOB_STATE_PENDING"
         self.error = ""
         self._progress = Progress(job)
-        for line in read_lines(self.directory):
+        for line in read_trials(self.directory):
             self._progress.take_in(line)
         self._interrupted: dict[Stage, deque[int]] = {"search": deque(), "train": deque()}
         self._running: dict[Future[TrialOutcome], Key] = {}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import StudyError, UserError
-from trainer.tuning.ledger import write_whole
+from trainer.journal import write_whole
 from trainer.vertex.place import Place
 from trainer.vertex.requests import REQUEST_LABEL, labelled
 from trainer.vertex.trials import trial_id

@@ -6,32 +6,28 @@
     <folder>/nas/   what trials wrote; see `trainer.vertex.layout`
 
 The last line of a trial counts, and the order of all lines is the order of asking and telling: replayed, the proposer knows
-what it knew. A line that a crash cut short is dropped: what it said had not been acknowledged. One process at a time may hold
-a job.
+what it knew. What a crash cuts short, and that one process at a time holds a job: see `trainer.journal`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import math
-import os
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nas.errors import StudyError
-from trainer.tuning.ledger import sync_directory, write_whole
+from trainer.journal import Journal, read_lines, refusals, write_whole
 from trainer.tuning.protocol import Ending
 from trainer.tuning.reports import Report
 from trainer.vertex.job_spec import NasJobSpec
 from trainer.vertex.layout import Params, Stage, job_folder
 
-JOB_FILE, TRIALS_FILE, PROPOSER_FILE, LOCK_FILE = "job.json", "trials.jsonl", "proposer.json", "lock"
+JOB_FILE, TRIALS_FILE, PROPOSER_FILE = "job.json", "trials.jsonl", "proposer.json"
 LIMITS = ("maxTrialCount", "maxParallelTrialCount", "maxFailedTrialCount", "frequency", "scheduling")
 """What may change when a job is continued."""
 
@@ -116,20 +112,14 @@ class JobLedger:
 
     def __init__(self, directory: str | Path, job: NasJobSpec):
         self.directory = Path(directory).absolute()
-        self._mutex = threading.Lock()
-        self._lock = self._file = -1
+        self._journal = Journal(self.directory / TRIALS_FILE, "another process runs this job")
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = self._take_lock()
-            folder = self._agree_on(job)
-            self.job_directory = self.directory / folder
-            self.lines = read_lines(self.directory)
-            self._file = self._open_trials()
-        except BaseException as error:
-            self.close()
-            if isinstance(error, OSError):
-                problem = f"it cannot be written, {error.strerror}"
-                raise StudyError(problem, path=str(self.directory), hint="Choose another directory") from None
+            with refusals(self.directory):
+                self.job_directory = self.directory / self._agree_on(job)
+                self.lines = read_trials(self.directory)
+                self._journal.open()
+        except BaseException:
+            self._journal.close()
             raise
 
     def __enter__(self) -> JobLedger:
@@ -138,22 +128,13 @@ class JobLedger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def close(self) -> None:
+        """Gives the directory back."""
+        self._journal.close()
+
     def record(self, trial: NasTrial) -> None:
         """Writes a trial's new state; when this returns, it is on the disk."""
-        line = json.dumps(trial.to_json()).encode() + b"\n"
-        with self._mutex:
-            end = os.fstat(self._file).st_size
-            try:
-                written = os.write(self._file, line)
-                os.fsync(self._file)
-            except OSError as error:
-                written, why = 0, error.strerror
-            else:
-                why = "the disk is full"
-            if written != len(line):
-                os.ftruncate(self._file, end)
-                hint = "Free space, then run the same command again"
-                raise StudyError(f"it cannot be written, {why}", path=str(self.directory), hint=hint)
+        self._journal.append(trial.to_json())
 
     def remember(self, state: Mapping[str, Any]) -> None:
         """Keeps what the proposer knows."""
@@ -165,23 +146,6 @@ class JobLedger:
             found = json.loads((self.directory / PROPOSER_FILE).read_text(encoding="utf-8"))
             return found if isinstance(found, dict) else None
         return None
-
-    def close(self) -> None:
-        """Gives the directory back."""
-        for descriptor in (self._file, self._lock):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._lock = self._file = -1
-
-    def _take_lock(self) -> int:
-        descriptor = os.open(self.directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            hint = "Wait for it, stop it, or choose another directory"
-            raise StudyError("another process runs this job", path=str(self.directory), hint=hint) from None
-        return descriptor
 
     def _agree_on(self, job: NasJobSpec) -> str:
         """The name of the folder; writes `job.json` where there is none."""
@@ -197,14 +161,6 @@ class JobLedger:
             hint = "Continue with the job as it was, or choose another directory"
             raise StudyError(f"an earlier job here differs in {', '.join(changed[:3])}", path=str(path), hint=hint)
         return folder
-
-    def _open_trials(self) -> int:
-        """Opens the file for appending, right after its last whole line."""
-        path = self.directory / TRIALS_FILE
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
-        sync_directory(self.directory)
-        return descriptor
 
 
 def read_job(directory: str | Path) -> tuple[NasJobSpec, str]:
@@ -226,21 +182,13 @@ def read_job(directory: str | Path) -> tuple[NasJobSpec, str]:
     return NasJobSpec.from_json({key: facts[key] for key in ("displayName", "nasJobSpec") if key in facts}), folder
 
 
-def read_lines(directory: str | Path) -> list[NasTrial]:
+def read_trials(directory: str | Path) -> list[NasTrial]:
     """Every line of a job's record, in order; also while someone runs it.
 
     Raises:
         StudyError: a line other than an unfinished last one is no trial.
     """
-    path = Path(directory) / TRIALS_FILE
-    trials = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1] if path.exists() else [], 1):
-        try:
-            trials.append(NasTrial.from_json(json.loads(line)))
-        except (ValueError, TypeError, KeyError):
-            hint = "Remove the line; its trial is run again"
-            raise StudyError(f"line {number} is no trial", path=str(path), hint=hint) from None
-    return trials
+    return read_lines(Path(directory) / TRIALS_FILE, NasTrial.from_json)
 
 
 def _default(field: dataclasses.Field) -> Any:

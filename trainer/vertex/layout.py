@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from nas.errors import UserError
-from trainer.tuning.ledger import write_whole
+from trainer.journal import write_whole
 from trainer.vertex.job_spec import NasJobSpec, TrialJob
 
 Stage = Literal["search", "train"]

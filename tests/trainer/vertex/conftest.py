@@ -4,18 +4,6 @@ import pytest
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """A local Vertex AI, and clients that are quick to try again."""
-    from fake_vertex import FakeVertex
-
-    from trainer.vertex import cloud
-
-    monkeypatch.setattr(cloud, "FIRST_PAUSE_S", 0.02)
-    with FakeVertex(tmp_path / "server") as server:
-        yield server
-
-
-@pytest.fixture
 def vertex(fake):
     """The real client, connected to it."""
     from trainer.vertex.cloud import Vertex
