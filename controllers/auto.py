@@ -18,10 +18,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controllers.bayesian import Bayesian
-from controllers.checks import check_whole
+from controllers.checks import check_owner, check_whole
 from controllers.evolution import RegularizedEvolution
 from controllers.nsga2 import NSGA2
-from nas.errors import StudyError
 from nas.language.architecture import Architecture
 from nas.language.space import SearchSpace
 from nas.study.interfaces import Controller
@@ -76,14 +75,7 @@ class Auto(Controller):
         return {"controller": self.name, "asked": self._asked, "known": known[0], "members": states}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if state.get("controller") != self.name:
-            raise StudyError(
-                f"the state of {state.get('controller')!r}",
-                path=f"{self.name}.restore",
-                received=state.get("controller"),
-                expected=f"a state of {self.name!r}",
-                hint="Continue a study with the controller it was begun with",
-            )
+        check_owner(state, self.name)
         self._asked = int(state["asked"])
         for member, its in zip(self._members, state["members"], strict=True):
             member.restore({**its, "known": state["known"]})

@@ -12,9 +12,9 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from controllers.checks import check_whole
+from controllers.checks import check_owner, check_whole
 from controllers.evolution import RegularizedEvolution
-from nas.errors import StudyError, UserError
+from nas.errors import UserError
 from nas.language.space import SearchSpace
 from nas.study.fidelity import Fidelity
 from nas.study.interfaces import Controller
@@ -87,14 +87,7 @@ class Layer(Controller):
         return inside | {"controller": self.name, self.name: {"inside": inside.get("controller"), **self.memory()}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if state.get("controller") != self.name:
-            raise StudyError(
-                f"the state of {state.get('controller')!r}",
-                path=f"{self.name}.restore",
-                received=state.get("controller"),
-                expected=f"a state of {self.name!r}",
-                hint="Continue a study with the controller it was begun with",
-            )
+        check_owner(state, self.name)
         own = state[self.name]
         inside = {key: value for key, value in state.items() if key not in ("controller", self.name)}
         self.over.restore(inside | ({"controller": own["inside"]} if own["inside"] is not None else {}))

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from controllers.checks import check_owner
 from controllers.permutation import Permutation
-from nas.errors import DecisionError, StudyError
+from nas.errors import DecisionError
 from nas.language.architecture import Architecture
 from nas.language.space import SearchSpace
 from nas.study.trial import Trial
@@ -124,14 +125,7 @@ class Memory:
         Raises:
             StudyError: the state of another kind of controller.
         """
-        if state.get("controller") != self.owner:
-            raise StudyError(
-                f"the state of {state.get('controller')!r}",
-                path=f"{self.owner}.restore",
-                received=state.get("controller"),
-                expected=f"a state of {self.owner!r}",
-                hint="Continue a study with the controller it was begun with",
-            )
+        check_owner(state, self.owner)
         self.rng.bit_generator.state = state["rng"]
         self._set_order(int(state["order"]))
         self._position = int(state["position"])

@@ -7,16 +7,7 @@ import time
 
 import numpy as np
 import pytest
-
-from nas.cli import main
-
-
-def run(*arguments, capsys):
-    """Exit code, standard output, standard error of `nas ...`, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+from nas_command import run
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from nas.cli import main
+from nas_command import run
 
 SPACE = """
 import nas
@@ -15,14 +14,6 @@ def tiny(gray):
     x = L.Conv2D(oneof([8, 16, 24]), oneof([1, 3, 5]), activation='relu', name='conv')(gray)
     return L.Conv2D(3, 1, name='rgb')(x)
 """
-
-
-def run(*arguments, capsys):
-    """Exit code, standard output, standard error."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

@@ -4,25 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from nas_command import run
 
 import nas
 from evaluators import Cost, ProxyTraining, ZeroCost
 from evaluators.proxy_design import Proxy
-from nas.cli import main
 from nas.cli.common import console
 from nas.cli.job import Job, JobSettings
 from nas.errors import UserError
 
 SCORE = Proxy("zero_cost", {"names": ["naswot"]}, "naswot", "maximize")
 SHORT = Proxy("training", {"epochs": 2, "resolution": 0.5, "schedule": "cosine"}, "val_mse", "minimize")
-
-
-def run(*arguments, capsys):
-    """Exit code, standard output, standard error of `nas ...`, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

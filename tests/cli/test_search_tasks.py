@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-
-from nas.cli import main
+from nas_command import run
 
 SPACE = """
 import nas
@@ -16,14 +15,6 @@ def segmenter(image):
     x = L.Conv2D(nas.oneof([4, 6, 8]), nas.oneof([3, 5]), activation="relu", name="body")(image)
     return L.Conv2D(2, 1, activation="softmax", name="classes")(x)
 """
-
-
-def run(*arguments, capsys):
-    """Exit code, standard output, standard error of `nas ...`, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

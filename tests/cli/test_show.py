@@ -1,16 +1,11 @@
 """`nas show` as a user meets it: a space, its architectures, their source, and one clear message."""
 
 import pytest
+from nas_command import run
 
-from nas.cli import main
 
-
-def run(*arguments, capsys):
-    """Exit code, standard output, standard error of `nas show ...`, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main(["show", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+def show(*arguments, capsys):
+    return run("show", *arguments, capsys=capsys)
 
 
 @pytest.fixture
@@ -27,13 +22,13 @@ def space(tmp_path):
 @pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<svg"), (".png", b"\x89PNG")])
 def test_without_a_choice_the_space_is_drawn(space, suffix, start, tmp_path, capsys):
     path = tmp_path / f"space{suffix}"
-    code, out, _ = run(space, "--out", path, capsys=capsys)
+    code, out, _ = show(space, "--out", path, capsys=capsys)
     assert (code, out.strip()) == (0, str(path))
     assert path.read_bytes().startswith(start)
 
 
 def test_the_space_shows_its_decisions(space, tmp_path, capsys):
-    run(space, "--out", tmp_path / "space.svg", capsys=capsys)
+    show(space, "--out", tmp_path / "space.svg", capsys=capsys)
     text = (tmp_path / "space.svg").read_text()
     assert "tiny: 4 architectures, 2 decisions" in text
     assert "filters (2): 2, 4" in text
@@ -41,17 +36,17 @@ def test_the_space_shows_its_decisions(space, tmp_path, capsys):
 
 def test_an_architecture_by_index_or_name(space, tmp_path, capsys):
     for option, value, caption in (("--index", 3, "Conv 3x3, 4"), ("--baseline", "first", "Conv 1x1, 2")):
-        assert run(space, option, value, "--out", tmp_path / "a.svg", capsys=capsys)[0] == 0
+        assert show(space, option, value, "--out", tmp_path / "a.svg", capsys=capsys)[0] == 0
         assert caption in (tmp_path / "a.svg").read_text()
 
 
 def test_several_random_architectures_are_numbered(space, tmp_path, capsys):
-    _, out, _ = run(space, "--sample", 2, "--seed", 1, "--out", tmp_path / "a.svg", capsys=capsys)
+    _, out, _ = show(space, "--sample", 2, "--seed", 1, "--out", tmp_path / "a.svg", capsys=capsys)
     assert out.split() == [str(tmp_path / "a-1.svg"), str(tmp_path / "a-2.svg")]
 
 
 def test_source_is_printed_instead(space, capsys):
-    assert "def build_model() -> keras.Model:" in run(space, "--baseline", "first", "--source", capsys=capsys)[1]
+    assert "def build_model() -> keras.Model:" in show(space, "--baseline", "first", "--source", capsys=capsys)[1]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +65,6 @@ def test_source_is_printed_instead(space, capsys):
     ],
 )
 def test_a_mistake_gets_one_clear_message(space, arguments, message, capsys):
-    code, _, err = run(space, *arguments, capsys=capsys)
+    code, _, err = show(space, *arguments, capsys=capsys)
     assert code == 2
     assert message in " ".join(err.split())

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from nas_command import run
 
 import nas
-from nas.cli import main
 
 TRAINER = """
 import argparse, hypertune, json, sys
@@ -21,14 +21,6 @@ if given.bad and chosen[0] == 1:
     sys.exit("no such luck")
 hypertune.HyperTune().report_hyperparameter_tuning_metric("reward", sum(chosen), 1)
 """
-
-
-def run(*arguments, capsys):
-    """Exit code, standard output, standard error of `nas ...`, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

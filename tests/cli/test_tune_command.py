@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from nas_command import run
 
 import controllers
 import evaluators
 import nas
-from nas.cli import main
 from trainer.tuning import TuningResult
 
 SPEC = """
@@ -43,10 +43,7 @@ def tune(tmp_path, capsys, monkeypatch):
     def tune(body, *options):
         (tmp_path / "task.py").write_text(HEAD + body)
         arguments = ["tune", "--script", tmp_path / "task.py", "--spec", tmp_path / "hpt.yaml", "--out", tmp_path / "run"]
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in [*arguments, *options]])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
+        return run(*arguments, *options, capsys=capsys)
 
     return tune
 
@@ -165,10 +162,9 @@ def test_a_studys_winner_is_tuned_with_conditions_and_early_stopping(tmp_path, c
         "algorithm: grid\nmax_trial_count: 4\nearly_stopping: median\n"
     )
     flags = ["--flag", f"data={tmp_path}/data.npz", "--flag", "epochs=40", "--flag", "steps_per_epoch=20", "--json"]
-    with pytest.raises(SystemExit) as ended:
-        main(["tune", str(tmp_path / "study"), "--spec", str(tmp_path / "hpt.yaml"), *flags])
-    found = json.loads(capsys.readouterr().out)
-    assert not ended.value.code
+    code, out, _ = run("tune", tmp_path / "study", "--spec", tmp_path / "hpt.yaml", *flags, capsys=capsys)
+    assert code == 0
+    found = json.loads(out)
     assert [trial["state"] for trial in found["trials"]] == ["succeeded", "succeeded", "succeeded", "stopped"]
     assert all(trial["values"]["batch_size"] == 4 for trial in found["trials"])
     assert [len(trial["reports"]) == 40 for trial in found["trials"]] == [True, True, True, False]

@@ -1,25 +1,19 @@
 """The container of trials: what it is built from, and what is said where it cannot be built."""
 
+import functools
 import os
 import stat
 from pathlib import Path
 
+import nas_command
 import pytest
-
-from nas.cli import main
 
 IMAGE = "europe-docker.pkg.dev/my-project/nas/trainer:1"
 
 
 @pytest.fixture
 def run(capfd):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["vertex", "build", IMAGE, *map(str, arguments)])
-        out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
+    return functools.partial(nas_command.run, "vertex", "build", IMAGE, capsys=capfd)
 
 
 @pytest.fixture

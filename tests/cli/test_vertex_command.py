@@ -1,19 +1,17 @@
 """`nas vertex` as a user meets it, with Google's real client and a local Vertex AI."""
 
+import functools
 import json
 import shlex
 import sys
 import textwrap
 
+import nas_command
 import pytest
 import yaml
 from fake_faults import Fault
-from fake_vertex import FakeVertex
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import json_format
-
-from nas.cli import main
-from trainer.vertex import cloud
 
 REPORT = "report_hyperparameter_tuning_metric"
 TRAINER = f"""
@@ -44,22 +42,8 @@ SPACE = """
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setattr(cloud, "FIRST_PAUSE_S", 0.02)
-    with FakeVertex(tmp_path / "server") as server:
-        yield server
-
-
-@pytest.fixture
 def run(capsys):
-    def run(*arguments):
-        """Exit code, standard output, standard error of `nas vertex ...`, in this process."""
-        with pytest.raises(SystemExit) as ended:
-            main(["vertex", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
+    return functools.partial(nas_command.run, "vertex", capsys=capsys)
 
 
 @pytest.fixture
