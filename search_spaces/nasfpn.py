@@ -145,7 +145,7 @@ def pyramid_network(pyramid: Sequence[Any], decided: Sequence[Any], image: Seque
     """Seven merging cells on features of levels 3 to 7; returns the last five by level."""
     features, unread = list(pyramid), dict(enumerate(pyramid))
     for number, (level, kind, *pair) in enumerate(decided, start=FIRST_CELL):
-        sources = [source.map(L.Pick)(*features) for source in pair]
+        sources = [each.of(features) for each in pair]
         x = Merging(level, kind, image=image, name=f"{name}_merged{number}")(*sources)
         unread = after_reading(unread, pair, f"{name}_unread{number}")
         for j, y in unread.items() if number >= FIRST_OUTPUT else ():

@@ -18,7 +18,7 @@ from nas import layers as L
 from nas.language.fields import PerAxis
 from search_spaces.cell_blocks import part
 
-__all__ = ["AtGrid", "Fuse", "after_reading", "all_different", "by_level", "enlarge", "grid_of", "two_of"]
+__all__ = ["AtGrid", "Fuse", "Reading", "after_reading", "all_different", "by_level", "enlarge", "grid_of", "two_of"]
 
 
 # -- grids -------------------------------------------------------------------------------------------------------------------
@@ -69,10 +69,37 @@ def by_level(features: Sequence[Any], image: Sequence[int], levels: Sequence[int
 # -- what is read, and what is not -------------------------------------------------------------------------------------------
 
 
-def two_of(count: int) -> list[Any]:
-    """Two tied decisions, `firstN` and `secondN` of N features: the numbers of those that are read, in order."""
-    pair = [nas.tied(range(count), name=f"{which}{count}") for which in ("first", "second")]
-    nas.require(operator.lt, *pair)
+class Reading:
+    """Which of the earlier features is read: a tied decision, with what follows from it made once, however often it is used.
+
+    Args:
+        count: how many earlier features there are.
+        name: of the decision.
+
+    Attributes:
+        decision: the number of the feature.
+    """
+
+    def __init__(self, count: int, name: str):
+        self.decision = nas.tied(range(count), name=name)
+        self._pick = self.decision.map(L.Pick)
+        self._unless: dict[int, Any] = {}
+
+    def of(self, features: Sequence[Any]) -> Any:
+        """The feature that is read."""
+        return self._pick(*features)
+
+    def zero_if(self, number: int) -> Any:
+        """An operation: zeros if the feature of this number is read, its input otherwise."""
+        if number not in self._unless:
+            self._unless[number] = self.decision.map(lambda picked: L.Zero() if picked == number else None)
+        return self._unless[number]
+
+
+def two_of(count: int) -> list[Reading]:
+    """Two different ones of N features are read, in order: the tied decisions `firstN` and `secondN`."""
+    pair = [Reading(count, f"{which}{count}") for which in ("first", "second")]
+    nas.require(operator.lt, *(each.decision for each in pair))
     return pair
 
 
@@ -81,13 +108,9 @@ def all_different(decisions: Sequence[Any]) -> None:
     nas.require(lambda *found: len(set(found)) == len(found), *decisions)
 
 
-def after_reading(unread: Mapping[int, Any], pair: Sequence[Any], name: str) -> dict[int, Any]:
+def after_reading(unread: Mapping[int, Any], pair: Sequence[Reading], name: str) -> dict[int, Any]:
     """Features that nothing has read until now, once a pair is read as well: zeros in place of the features of the pair."""
-    return {j: nas.chain(*(_zero_if(source, j) for source in pair), name=f"{name}_{j}")(x) for j, x in unread.items()}
-
-
-def _zero_if(source: Any, number: int) -> Any:
-    return source.map(lambda picked: L.Zero() if picked == number else None)
+    return {j: nas.chain(*(each.zero_if(j) for each in pair), name=f"{name}_{j}")(x) for j, x in unread.items()}
 
 
 class Fuse(nas.Operation):

@@ -222,7 +222,7 @@ def make_spinenet(
             levels.append(nas.tied(list(OUTPUT_LEVELS if is_output else FILTERS), name=f"level{number}"))
             place = {"level": levels[-1], "kind": nas.tied(["bottleneck", "residual"], name=f"kind{number}")}
             pair = two_of(number)
-            picked = [source.map(L.Pick)(*blocks) for source in pair]
+            picked = [each.of(blocks) for each in pair]
             resampled = [Resample(**place, **frame, alpha=alpha, name=f"input{number}_{i}")(x) for i, x in enumerate(picked)]
             x = Fuse(name=f"sum{number}")(*resampled)  # both have the level and the channels of this block
             unread = after_reading(unread, pair, f"unread{number}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from nas import __version__
 from nas.errors import UserError
 
 app = typer.Typer(
@@ -33,6 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"espalier {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version, and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def _register_all() -> None:

@@ -72,9 +72,7 @@ def check(
 
     from nas.cli.preflight import describe_space, print_description
 
-    gc.set_threshold(
-        200_000
-    )  # a space is many small objects, hardly any of them garbage: looking for it takes a sixth of the time
+    gc.disable()  # a space is many small objects, hardly any of them garbage: looking for it takes a sixth of the time
     report = describe_space(find_space(space), read_limits(at_most), samples=samples, seed=seed)
     if as_json:
         print_json(report)

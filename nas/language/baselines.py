@@ -31,7 +31,16 @@ class Baselines(Mapping[str, Architecture]):
                 received=name,
                 expected=f"one of {', '.join(self._decisions) or 'none'}",
             )
-        return Architecture(self._space, self._space.genome.encode(self._decisions[name], first_by_default=True))
+        try:
+            return Architecture(self._space, self._space.genome.encode(self._decisions[name], first_by_default=True))
+        except DecisionError as error:
+            raise DecisionError(
+                error.problem,
+                path=f"baselines[{name!r}].{error.path}",
+                received=error.received,
+                expected=error.expected,
+                hint=error.hint,
+            ) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._decisions

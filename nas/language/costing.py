@@ -62,8 +62,7 @@ class Metric:
 
     def prices(self, automaton: Automaton) -> list[int]:
         """Of each bundle of an automaton's circuit, in grains."""
-        each = [self.of(primitive) for primitive in automaton.library.primitives]
-        return [sum(each[i] for i in bundle) for bundle in automaton.circuit.bundles]
+        return automaton.circuit.prices([self.of(primitive) for primitive in automaton.library.primitives])
 
     def value(self, grains: int) -> int | float:
         """Grains as the metric's own unit."""

@@ -20,6 +20,7 @@ from nas.errors import SpaceError
 from nas.language.budget import Budget
 from nas.language.operation import Shape
 from nas.language.references import Family, parse, reference_to, resolve
+from nas.language.requirements import check_together, requirements_of
 from nas.language.shapes import Doubt, Possible, SpaceNet
 from nas.language.space import SearchSpace
 from nas.language.tracing import parameter_names, trace_network
@@ -88,6 +89,7 @@ def space(
             )
         checked = {k: _check_shape(v, f"{function.__name__}.{k}") for k, v in shapes.items()}
         block, trace = trace_network(function, checked, name or function.__name__)
+        check_together(requirements_of(block))
         return SearchSpace(
             name or function.__name__,
             block,

@@ -24,7 +24,7 @@ COMPARED = 20_000  # points that are compared with drawn ones otherwise
 FEW = 4  # steps that are looked at before the others: one that shows a copy is enough
 SECOND = 8  # points, at least, that are drawn after the first one, which tells what need not be asked of them
 ELSEWHERE = 64  # points at which what has made no difference is tried once more
-WORK = 400_000  # operations of the networks that are compared, at most, or about a second: of large networks, fewer
+WORK = 2_500_000  # `Keys.work` that is spent, about a second: of large networks, fewer points are compared
 DRAWN = 1_000  # at most
 SEEN = 5  # comparisons, at least, before a decision or an option is called a copy without having seen all points
 
@@ -74,7 +74,8 @@ class Drawing:
 
     def _look_elsewhere(self) -> None:
         """Asks what has made no difference so far at points in which rare options are frequent."""
-        points = self._program.vectors([draw_evenly(self._program, self._rng) for _ in range(ELSEWHERE // self._keys.slow)])
+        count = ELSEWHERE // max(self._keys.slow, 1 if self._left() > 0 else 4)
+        points = self._program.vectors([draw_evenly(self._program, self._rng) for _ in range(count)])
         for some in np.split(points, [FEW]):
             steps = [[step for step in self._moves.steps(point) if self._is_suspect(step)] for point in some]
             for _, kept, equal in self._compare(_Drawn(some, self._keys), steps):

@@ -45,6 +45,13 @@ def requirements_of(hyper: Any) -> tuple[Requirement, ...]:
     return tuple(found)
 
 
+def check_together(requirements: Sequence[Requirement]) -> None:
+    """Raises SpaceError if no combination of decisions meets all rules, or there are too many to list."""
+    ids = {decision: i for i, decision in enumerate(sorted({decision for rule in requirements for decision in rule.ids}))}
+    for _ in Rules(requirements, ids).clusters():
+        pass
+
+
 class Ruled(Unit):
     """Several choices, of which only some combinations are permitted.
 
@@ -91,8 +98,11 @@ class Rules:
         """
         units = {unit.first: unit for unit in space}
         bound: dict[int, Unit] = dict(units)
-        for slots, rows in self._clusters(units):
+        for slots, rows in self.clusters():
             for slot in slots:
+                unit = units[slot]
+                assert isinstance(unit, Choice)
+                assert unit.leaf
                 del bound[slot]
             bound[slots[0]] = Ruled(slots, [units[slot].inner[0] for slot in slots], rows)
         return tuple(bound[slot] for slot in sorted(bound))
@@ -115,7 +125,7 @@ class Rules:
                 return slots, text
         return None
 
-    def _clusters(self, units: Mapping[int, Unit]) -> Iterator[tuple[tuple[int, ...], list[tuple[int, ...]]]]:
+    def clusters(self) -> Iterator[tuple[tuple[int, ...], list[tuple[int, ...]]]]:
         """Slots that rules tie together, each with the combinations that all of them permit."""
         waiting = list(self.tables)
         while waiting:
@@ -133,7 +143,6 @@ class Rules:
             if not rows:
                 raise SpaceError("no combination is allowed", path=text, hint="Relax the rule, or offer more options")
             order = tuple(sorted(tied))
-            assert all(isinstance(units[slot], Choice) and units[slot].leaf for slot in order)
             yield order, sorted(tuple(row[slot] for slot in order) for row in rows)
 
 

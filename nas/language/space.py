@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyglove as pg
 
-from nas.errors import DecisionError, SpaceError, UserError
+from nas.errors import DecisionError, ShapeError, SpaceError, UserError
 from nas.language.architecture import Architecture
 from nas.language.assemble import Assembler
 from nas.language.automaton.compiler import Automaton, compile_space
@@ -152,8 +152,15 @@ class SearchSpace:
         spec += [(rule.ids, sorted(rule.permitted)) for rule in requirements_of(self.hyper)]
         probes = []
         if self.is_network and self.size:
-            probes = [self.architecture(i * (self.size - 1) // 4).fingerprint for i in range(5)]
+            probes = [self._fingerprint_of(i * (self.size - 1) // 4) for i in range(5)]
         return hashlib.blake2b(json.dumps([spec, probes]).encode(), digest_size=16).hexdigest()
+
+    def _fingerprint_of(self, index: int) -> str:
+        """The fingerprint of a point; "" where it does not build, in a space that was not checked."""
+        try:
+            return self.architecture(index).fingerprint
+        except ShapeError:
+            return ""
 
     # -- how many --------------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ def reading(image):
     """Three features, two of which are read; what is left is added."""
     features = [L.Conv2D(3, 1, name=f"feature{i}")(image) for i in range(3)]
     pair = two_of(3)
-    x = L.Add(name="sum")(*(source.map(L.Pick)(*features) for source in pair))
+    x = L.Add(name="sum")(*(each.of(features) for each in pair))
     for j, y in after_reading(dict(enumerate(features)), pair, "unread").items():
         x = Fuse(name=f"leftover{j}")(x, y)
     return x

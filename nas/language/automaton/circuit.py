@@ -14,8 +14,12 @@ prefers, a tree automaton with weights whose states are the nodes.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from nas.language.automaton.forms import Assignment
 
@@ -53,6 +57,20 @@ class Circuit:
     def __init__(self, nodes: Sequence[Node], bundles: Sequence[tuple[int, ...]]):
         self.nodes = nodes
         self.bundles = bundles
+
+    @functools.cached_property
+    def _bought(self) -> tuple[np.ndarray, np.ndarray]:
+        """The operations of all bundles in one array, and where each bundle begins, with an end."""
+        begins = np.cumsum([0, *map(len, self.bundles)])
+        return np.fromiter(itertools.chain.from_iterable(self.bundles), np.int64, int(begins[-1])), begins
+
+    def prices(self, each: Sequence[int]) -> list[int]:
+        """What each bundle costs, given what each operation costs, at least 0. Exact, however large the numbers are."""
+        bought, begins = self._bought
+        small = max(each, default=0) * bought.size < 2**63
+        sums = np.zeros(bought.size + 1, dtype=np.int64 if small else object)
+        np.cumsum(np.array(each, dtype=sums.dtype)[bought], out=sums[1:])
+        return np.diff(sums[begins]).tolist()
 
     def count(self) -> int:
         """How many points there are, exactly."""

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 ROUNDS = 2
+ENTRY = 300  # an array operation takes this long for nothing, in elements
 NOWHERE = 0  # the vertex of zeros, which no operation makes
 
 ORDERED, COMMUTATIVE, SUM = 0, 1, 2  # kinds of operations
@@ -55,7 +56,8 @@ class Tape:
         points: how many networks.
 
     Attributes:
-        work: how many operations there are, each counted for every network that has it.
+        work: what it takes, in operations of one network; time goes with it. What an operation takes whose networks are
+            few is as much as `ENTRY` of them.
     """
 
     def __init__(self, points: int):
@@ -72,7 +74,7 @@ class Tape:
     def add(self, kind: int, label: np.ndarray, apart: np.ndarray, rows: np.ndarray, reads: Sequence[np.ndarray]) -> np.ndarray:
         """One more operation, for the points `rows`; its vertex."""
         made = self.vertex(rows)
-        self.work += rows.size
+        self.work += rows.size + ENTRY
         places = [vertices * self._points + rows for vertices in (made, *reads)]
         self._entries.append(_Entry(kind, label, apart, places[0], places[1:]))
         return made

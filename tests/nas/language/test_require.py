@@ -115,6 +115,17 @@ def test_mistakes_are_named(mistake, message):
             return L.Conv2D(b, 1)(L.Conv2D(a, 1)(x))
 
 
+def test_rules_that_exclude_each_other():
+    with pytest.raises(nas.UserError, match=r"require\(a, b\): no combination is allowed\. Relax the rule"):
+
+        @nas.space(input=(8, 8, 3))
+        def wrong(x):
+            a, b = nas.tied([4, 8], name="a"), nas.tied([4, 8], name="b")
+            nas.require(lambda x, y: x < y, a, b)
+            nas.require(lambda x, y: x > y, a, b)
+            return L.Conv2D(b, 1)(L.Conv2D(a, 1)(x))
+
+
 def test_rules_belong_in_a_space_function():
     with pytest.raises(nas.UserError, match="called outside a space function"):
         nas.require(lambda a: True, nas.tied([1, 2], name="a"))

@@ -13,6 +13,7 @@ import nas
 from nas import layers as L
 from nas import oneof
 from nas.errors import DecisionError, SpaceError
+from nas.language.tracing import trace_network
 
 
 @nas.space(input=(16, 16, 1), baselines={"small": {"conv.filters": 4}})
@@ -68,6 +69,23 @@ def test_baselines():
     assert list(tiny.baselines) == ["small"]
     with pytest.raises(DecisionError, match="no baseline 'large', expected one of small"):
         tiny.baselines["large"]
+
+
+def test_a_space_that_was_not_checked_has_a_digest():
+    def net(x):
+        return L.Add()(x, L.Conv2D(oneof([2, 4]), 1)(x))  # four channels do not fit
+
+    block, _ = trace_network(net, {"x": (8, 8, 2)}, "net")
+    assert len(nas.SearchSpace("net", block, inputs={"x": (8, 8, 2)}).digest) == 32
+
+
+def test_a_baseline_that_is_no_point_is_named():
+    @nas.space(input=(16, 16, 1), baselines={"big": {"conv.filters": 64}})
+    def net(image):
+        return L.Conv2D(oneof([4, 8]), 3, name="conv")(image)
+
+    with pytest.raises(DecisionError, match=r"baselines\['big'\]\.conv\.filters: 64 is not an option, expected 4 or 8"):
+        net.baselines["big"]
 
 
 def test_a_space_travels_by_reference():
