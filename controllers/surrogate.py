@@ -29,7 +29,7 @@ JITTER = 1e-5  # added to the variance of noise, so that equal architectures do 
 PRIOR_WIDTH = 1.0  # standard deviation of the logarithm of each number
 BOUND = 7.0  # on how far a logarithm goes from the centre of its prior
 FIT_STEPS = 15  # of the optimizer; the next fit goes on from there
-DRAW_STEPS = 10  # of the sampler; likewise
+DRAW_STEPS = 25  # of the sampler; likewise
 NARROWEST = 1e-6  # angle of a slice; a chain that finds nothing stays where it is
 FIT_EVERY = 0.15  # more data, and it is fitted again
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -87,24 +89,40 @@ class JobSettings:
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
-    def commands(self, directory: str) -> str:
-        """Shell commands that do the same again."""
-        limits = "".join(f" --at-most {metric}={bound}" for metric, bound in self.limits.items())
-        over = self.controller_settings.get("over", {}).get("name")
-        start = f" --over {over}" if over else ""
-        start += f" --runtime {self.runtime}" if self.runtime != "litert" else ""
-        start += f" --device {self.device}" if self.device else ""
-        start += f" --task {self.task}" if self.task != "auto" else ""
-        start += f" --start-from {self.start_from}" if self.start_from else ""
-        start += f" --reward {self.reward}" if self.reward else ""
-        start += f" --warm-start {self.warm_start}" if self.warm_start else ""
-        start += f" --proxy {self.proxy_file}" if self.proxy_file else ""
-        start += f" --cache {self.cache}" if self.cache else ""
-        return (
-            f"nas search {self.space} --data {self.data} --controller {self.controller}{start} --trials {self.trials}"
-            f" --workers {self.workers} --seed {self.seed}{limits}{' --full' if self.full else ''} --out {directory}\n"
-            f"nas top {directory}\nnas report {directory}"
-        )
+    def commands(self, directory: Path) -> str:
+        """Shell commands that do the same again, to be run where this one is."""
+        usual = JobSettings(self.space, self.data)
+        given: dict[str, Any] = {
+            "--data": self.data,
+            "--task": self.task if self.task != usual.task else "",
+            "--controller": self.controller,
+            "--over": self.controller_settings.get("over", {}).get("name", ""),
+            "--start-from": self.start_from,
+            "--warm-start": self.warm_start,
+            "--trials": self.trials,
+            "--workers": self.workers,
+            "--seed": self.seed,
+            "--at-most": [f"{metric}={bound}" for metric, bound in self.limits.items()],
+            "--reward": self.reward,
+            "--runtime": self.runtime if self.runtime != usual.runtime else "",
+            "--device": self.device,
+            "--proxy": self.proxy_file,
+            "--epochs": "" if self.proxy_file else self.proxy_epochs,
+            "--resolution": "" if self.proxy_file or self.proxy_resolution == usual.proxy_resolution else self.proxy_resolution,
+            "--cache": self.cache,
+        }
+        if self.full:
+            given |= {
+                "--tune-trials": self.tune_trials,
+                "--tune-epochs": self.tune_epochs,
+                "--train-epochs": self.train_epochs,
+            }
+        words = ["nas", "search", self.space]
+        for option, value in given.items():
+            for one in value if isinstance(value, list) else [value] if value != "" else []:
+                words += [option, str(one)]
+        place = shlex.quote(os.path.relpath(directory))
+        return f"{shlex.join(words)}{' --full' if self.full else ''} --out {place}\nnas top {place}\nnas report {place}"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JobSettings:
@@ -164,7 +182,7 @@ class Job:
             view,
             space=self.space,
             title=f"{self.space.name} on {self.data.name}",
-            commands=self.settings.commands(self.directory.name),
+            commands=self.settings.commands(self.directory),
         )
         self.console.print(f"\nReport: [bold]{report}[/bold]", soft_wrap=True)
         return report

@@ -88,7 +88,7 @@ def report(directory: DirectoryArgument) -> None:
         from nas.cli.job import JobSettings
 
         settings = JobSettings.from_json(view.notes["job"])
-        title, commands = f"{view.space['name']} on {settings.data}", settings.commands(view.directory.name)
+        title, commands = f"{view.space['name']} on {settings.data}", settings.commands(view.directory)
     console().print(str(write_report(view, space=space, title=title, commands=commands)), soft_wrap=True)
 
 

@@ -24,7 +24,7 @@ COMPARED = 20_000  # points that are compared with drawn ones otherwise
 FEW = 4  # steps that are looked at before the others: one that shows a copy is enough
 SECOND = 8  # points, at least, that are drawn after the first one, which tells what need not be asked of them
 ELSEWHERE = 64  # points at which what has made no difference is tried once more
-WORK = 2_500_000  # `Keys.work` that is spent, about a second: of large networks, fewer points are compared
+WORK = 2_000_000  # `Keys.work` that is spent, about a second: of large networks, fewer points are compared
 DRAWN = 1_000  # at most
 SEEN = 5  # comparisons, at least, before a decision or an option is called a copy without having seen all points
 

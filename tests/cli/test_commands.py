@@ -1,6 +1,7 @@
 """The command line as a user meets it: facts, JSON, one clear message and the right exit code."""
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -220,3 +221,24 @@ def test_the_main_job_on_tiny_data(tiny_space, tmp_path, capsys):
     code, _, err = run("search", space, "--data", data, "--seed", "7", *settings, capsys=capsys)
     assert code == 2
     assert "it holds another job: seed was 0, is now 7" in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--trials 8 --workers 1 --seed 3 --epochs 2 --at-most latency_ms=book --at-most params=1e6",
+        "--controller asha --over nsga2 --epochs 9 --runtime onnxruntime --resolution 0.5 --task image",
+        "--full --tune-trials 6 --tune-epochs 3 --train-epochs 20 --start-from baselines --cache 'my files/shared.db'",
+        "--reward mnasnet-soft:latency_ms=5 --device http://127.0.0.1:8000 --warm-start runs/before",
+    ],
+)
+def test_the_commands_of_a_report_do_the_same_again(options, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    began = []
+    monkeypatch.setattr("nas.cli.search._run", lambda settings, out: began.append((settings, out)))
+    run("search", "colorizer", "--data", "photos", *shlex.split(options), "--out", "runs/one", capsys=capsys)
+    settings, out = began[0]
+    command = settings.commands(tmp_path / out).splitlines()[0]
+    run(*shlex.split(command)[1:], capsys=capsys)
+    assert began[1] == began[0]

@@ -1,6 +1,7 @@
 """`nas proxy`, and `nas search --proxy`, as a user meets them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_a_search_judges_as_the_design_chose(small, tmp_path):
     assert isinstance(scoring._chain()[-1].evaluator, ZeroCost)
     counting = job(small, tmp_path, Proxy("zero_cost", {"names": ["flops"]}, "flops", "maximize"))
     assert len(counting._chain()) == 2  # Cost measures it
-    assert "--proxy proxy.json" in scoring.settings.commands("run")
+    assert "--proxy proxy.json" in scoring.settings.commands(Path("run"))
     with pytest.raises(UserError, match="naswot says nothing that costs could be weighed with"):
         job(small, tmp_path, SCORE, reward="mnasnet-soft:flops=1e6")
 
