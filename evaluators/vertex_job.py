@@ -25,17 +25,16 @@ from nas.errors import DataError, Infeasible, UserError
 from nas.study.interfaces import Evaluator, Fidelity
 from nas.study.trial import Measurement
 from trainer import storage
+from trainer.vertex.fleet import KIND, machine_hours
 from trainer.vertex.kinds import ENDED
 from trainer.vertex.place import Place
-from trainer.vertex.requests import REQUEST_LABEL, Workers, custom_job
-from trainer.vertex.trials import seconds_of
+from trainer.vertex.requests import REQUEST_LABEL, STUDY_LABEL, Workers, custom_job
 from trainer.vertex_trial import ANALYSIS_FILE, JOB_STATUS_KEY, JOB_STATUS_SUCCESS, STATUS_FILE
 
 if TYPE_CHECKING:
     from nas.language.architecture import Architecture
     from trainer.vertex.cloud import Vertex
 
-KIND = "customJobs"
 LOST = ("internal error", "please retry", "preempt", "stockout", "resources are insufficient", "node was unhealthy")
 """What Vertex AI says where its machine failed and not the program on it."""
 
@@ -55,6 +54,7 @@ class VertexCustomJob(Evaluator):
         tries: jobs for one architecture, where machines are lost.
         patience_s: for how long an unreachable service is tried again.
         seconds: what a trial takes, roughly.
+        study: a label that all its jobs carry, by which `trainer.vertex.fleet` knows them; "": none.
 
     Raises:
         UserError: no metrics, or settings out of range.
@@ -72,6 +72,7 @@ class VertexCustomJob(Evaluator):
         tries: int = 3,
         patience_s: float = 600.0,
         seconds: float = 1200.0,
+        study: str = "",
     ):
         if isinstance(metrics, str) or not metrics:
             expected = "names of metrics that the trial reports"
@@ -79,7 +80,7 @@ class VertexCustomJob(Evaluator):
         if not every_s > 0 or tries < 1:
             wrong, value = ("tries", tries) if tries < 1 else ("every_s", every_s)
             raise UserError(f"{value} does not fit", path=wrong, received=value, expected="more than 0")
-        self.place, self.workers, self.seconds = place, workers, seconds
+        self.place, self.workers, self.seconds, self.study = place, workers, seconds, study
         self.wanted, self.metrics = tuple(metrics), (*metrics, "machine_hours")
         self.every_s, self.tries, self.patience_s = every_s, tries, patience_s
         self._vertex: Vertex | None = None
@@ -131,13 +132,20 @@ class VertexCustomJob(Evaluator):
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         directory = f"{self.workers.staging.rstrip('/')}/{key}/nas/search/1"  # the form by which trainers know their directory
         more = [*flags, f"--job-dir={directory}"]
-        return custom_job(f"trial-{key[:12]}", self.workers, more, {REQUEST_LABEL: key}, directory)
+        labels = {REQUEST_LABEL: key} | ({STUDY_LABEL: self.study} if self.study else {})
+        return custom_job(f"trial-{key[:12]}", self.workers, more, labels, directory)
 
     def _see_through(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._vertex is not None
         job = self._vertex.find(KIND, request)
+        if job is not None and job["state"] == "JOB_STATE_CANCELLING":
+            job = self._to_its_end(job)
         if job is None or job["state"] == "JOB_STATE_CANCELLED":  # by whoever stopped the study; it goes on now
             job = self._vertex.create(KIND, request)
+        return self._to_its_end(job)
+
+    def _to_its_end(self, job: dict[str, Any]) -> dict[str, Any]:
+        assert self._vertex is not None
         while job["state"] not in ENDED:
             time.sleep(self.every_s)
             job = self._vertex.get(job["name"])
@@ -158,8 +166,7 @@ class VertexCustomJob(Evaluator):
                     f"{metric} is not in {directory}/{ANALYSIS_FILE}, only {', '.join(sorted(found)) or 'nothing'}"
                 )
             measured[metric] = Measurement(float(value), device=device, runtime=self.workers.image)
-        hours = seconds_of(job) * self.workers.replicas / 3600
-        return measured | {"machine_hours": Measurement(hours, "h", device, self.workers.image)}
+        return measured | {"machine_hours": Measurement(machine_hours(job), "h", device, self.workers.image)}
 
 
 def _flags(fidelity: Fidelity, seed: int) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.common import JsonOption, SeedOption, console, print_json, say_interrupted
-from nas.cli.vertex_options import CostOption, HoursOption, PriceOption
+from nas.cli.vertex_options import CostOption, HoursOption, PriceOption, read_budget
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def local(
     from trainer.vertex.engine import NasEngine
     from trainer.vertex.proposer import ControllerProposer
     from trainer.vertex.search_space import decode_search_space
-    from trainer.vertex.spend import Budget
 
     spec, earlier = _read(job, Path(out))
     space = decode_search_space(spec.search_space_spec)
@@ -83,7 +82,7 @@ def local(
         timeout_s=timeout_s,
         on_event=progress,
         command=shlex.split(command),
-        budget=Budget(max_trials, max_machine_hours, max_cost, price),
+        budget=read_budget(max_machine_hours, max_cost, price, max_trials),
         earlier=earlier,
     )
     if dry_run:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from trainer.vertex.spend import Budget
 
 FolderArgument = Annotated[str, typer.Argument(metavar="DIR", help="The directory that the job was sent from.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the request; send nothing.")]
@@ -43,16 +46,16 @@ LabelOption = Annotated[
 TrialHoursOption = Annotated[float | None, typer.Option("--trial-hours", help="A trial that runs longer is ended.")]
 SpotOption = Annotated[bool, typer.Option("--spot", help="Cheaper machines that can be taken away.")]
 HoursOption = Annotated[
-    float | None, typer.Option("--max-machine-hours", help="A watched job is cancelled once its machines ran so long in all.")
+    float | None, typer.Option("--max-machine-hours", help="Watched jobs are cancelled once their machines ran so long in all.")
 ]
 CostOption = Annotated[
-    float | None, typer.Option("--max-cost", help="A watched job is cancelled once it costs so much; needs --price.")
+    float | None, typer.Option("--max-cost", help="Watched jobs are cancelled once they cost so much; needs --price.")
 ]
 PriceOption = Annotated[float | None, typer.Option("--price", help="Of one machine with its accelerators for an hour.")]
 NameOption = Annotated[str, typer.Option("--name", help="What the job is called; by default as its directory.")]
 OutOption = Annotated[str, typer.Option("--out", metavar="DIR", help="Keeps what was sent and what is seen of it.")]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Then watch it to its end, as `nas vertex watch` does.")]
-EveryOption = Annotated[float, typer.Option("--every", min=0.01, help="With --watch: seconds between two looks.")]
+EveryOption = Annotated[float, typer.Option("--every", min=0.01, help="Seconds between two looks at what is watched.")]
 
 
 def read_pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -64,3 +67,15 @@ def read_pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
             raise UserError(f"{text!r} does not fit", path=option, received=text, expected="NAME=VALUE")
         found[key] = value
     return found
+
+
+def read_budget(machine_hours: float | None, money: float | None, price: float | None, trials: int | None = None) -> Budget:
+    """The budget that the options give; its mistakes are theirs."""
+    from trainer.vertex.spend import Budget
+
+    options = {"machine_hours": "--max-machine-hours", "money": "--max-cost", "price_per_machine_hour": "--price"}
+    try:
+        return Budget(trials, machine_hours, money, price)
+    except UserError as error:
+        path = options.get(error.path.removeprefix("budget."), error.path)
+        raise UserError(error.problem, path=path, received=error.received, expected=error.expected, hint=error.hint) from None

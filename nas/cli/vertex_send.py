@@ -39,6 +39,7 @@ from nas.cli.vertex_options import (
     StagingOption,
     TrialHoursOption,
     WatchOption,
+    read_budget,
     read_pairs,
 )
 from nas.errors import StudyError, UserError
@@ -141,7 +142,8 @@ def search(
         _check_word("--algorithm", algorithm, ("rl", "grid"))
         wanted = Search(metric, goal, trials, parallel, max_failed, algorithm, train_top, train_every, trainers)  # type: ignore[arg-type]
         request = nas_job(title, workers, encode_search_space(find_space(space)), wanted, labels)
-    notes = {"stage": "search", "budget": _budget(max_machine_hours, max_cost, price), "space": space or ""}
+    budget = read_budget(max_machine_hours, max_cost, price)
+    notes = {"stage": "search", "budget": dataclasses.asdict(budget), "space": space or ""}
     _send(place, "nasJobs", request, notes, out, watch, every_s, dry_run, patience_s, as_json)
 
 
@@ -199,7 +201,7 @@ def tune(
         read_pairs(env, "--env"), trial_hours, spot,
     )  # fmt: skip
     request = tuning_job(name or _title(out), workers, tuning, read_pairs(label, "--label"))
-    notes = {"stage": "tune", "budget": _budget(max_machine_hours, max_cost, price)}
+    notes = {"stage": "tune", "budget": dataclasses.asdict(read_budget(max_machine_hours, max_cost, price))}
     _send(place, "hyperparameterTuningJobs", request, notes, out, watch, every_s, dry_run, patience_s, as_json)
 
 
@@ -322,20 +324,6 @@ def _send(
         print_json(sent.to_json())
     if watch:
         follow(folder, every_s, patience_s, as_json)
-
-
-def _budget(machine_hours: float | None, money: float | None, price: float | None) -> dict[str, float | None]:
-    """The budget as plain JSON, checked."""
-    import dataclasses
-
-    from trainer.vertex.spend import Budget
-
-    options = {"machine_hours": "--max-machine-hours", "money": "--max-cost", "price_per_machine_hour": "--price"}
-    try:
-        return dataclasses.asdict(Budget(machine_hours=machine_hours, money=money, price_per_machine_hour=price))
-    except UserError as error:
-        path = options.get(error.path.removeprefix("budget."), error.path)
-        raise UserError(error.problem, path=path, received=error.received, expected=error.expected, hint=error.hint) from None
 
 
 def _title(out: str) -> str:

@@ -1,8 +1,13 @@
-"""`nas vertex study`: a study on this machine whose controller is any of ours, and whose trials are CustomJobs on Vertex AI."""
+"""`nas vertex study`: a study on this machine whose controller is any of ours, and whose trials are CustomJobs on Vertex AI.
+
+Every job carries the label of its study's directory. So a budget counts them all, those of earlier runs, failed trials and lost
+machines too, and whatever still runs can be cancelled once it is spent.
+"""
 
 from __future__ import annotations
 
 import shlex
+import uuid
 from typing import Annotated
 
 import typer
@@ -22,19 +27,23 @@ from nas.cli.vertex_options import (
     AccountOption,
     ArgumentOption,
     CommandOption,
+    CostOption,
     DryRunOption,
     EndpointOption,
     EnvOption,
     EveryOption,
+    HoursOption,
     ImageOption,
     MachineOption,
     NetworkOption,
+    PriceOption,
     ProjectOption,
     RegionOption,
     ReplicasOption,
     SpotOption,
     StagingOption,
     TrialHoursOption,
+    read_budget,
     read_pairs,
 )
 from nas.errors import UserError
@@ -55,7 +64,7 @@ def study(
     metric: Annotated[str, typer.Option("--metric", help="Which of the trial's metrics counts.")] = "val_mse",
     goal: Annotated[str, typer.Option("--goal", metavar="maximize|minimize")] = "minimize",
     at_most: AtMostOption = None,
-    controller: Annotated[str, typer.Option("--controller", help="As for `nas search`.")] = "evolution",
+    controller: Annotated[str, typer.Option("--controller", help="As for `nas search`.")] = "auto",
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="Finished trials in all, those of earlier runs included.")
     ] = 50,
@@ -68,6 +77,9 @@ def study(
     env: EnvOption = None,
     trial_hours: TrialHoursOption = None,
     spot: SpotOption = False,
+    max_machine_hours: HoursOption = None,
+    max_cost: CostOption = None,
+    price: PriceOption = None,
     seed: SeedOption = 0,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="The study's directory.")] = "runs/vertex-study",
     endpoint: EndpointOption = "",
@@ -78,6 +90,8 @@ def study(
 
     Networks over a limit on costs (flops, macs, params, peak_activation_bytes) are never sent. The directory is a study's:
     `nas top`, `nas status` and `nas report` read it. After Ctrl-C or a crash the same command goes on and finds its jobs.
+    Once its jobs have used up --max-machine-hours or --max-cost, those that run are cancelled; the same command with a larger
+    budget goes on.
 
     Example: nas vertex study colorizer --image IMAGE --arg --space=colorizer --arg --epochs=5 --controller nsga2
     --at-most flops=100e6 --staging gs://BUCKET/study1 --project P --region europe-west4 --workers 20 --out runs/study1
@@ -85,11 +99,12 @@ def study(
     import controllers
     import evaluators
     import nas
-    from trainer.vertex.cloud import as_sent
+    from trainer.vertex.cloud import Vertex, as_sent
+    from trainer.vertex.fleet import Fleet
     from trainer.vertex.place import Place
     from trainer.vertex.requests import Workers
 
-    place = Place(project, region, endpoint)
+    place, budget = Place(project, region, endpoint), read_budget(max_machine_hours, max_cost, price)
     limits = read_limits(at_most)
     for name, bound in limits.items():
         if isinstance(bound, str):
@@ -101,7 +116,8 @@ def study(
         read_pairs(env, "--env"), trial_hours, spot,
     )  # fmt: skip
     found = find_space(space)
-    judge = evaluators.VertexCustomJob(place, container, [metric], every_s=every_s)
+    label, measured_h = _earlier(out)
+    judge = evaluators.VertexCustomJob(place, container, [metric], every_s=every_s, study=label)
     if dry_run:
         return print_json(as_sent("customJobs", judge.request(found.sample(seed=seed), seed=seed), place))
     made = nas.Study(
@@ -112,10 +128,29 @@ def study(
         constraints=[nas.at_most(name, float(bound)) for name, bound in limits.items()],
         directory=out,
         seed=seed,
-        notes={"place": place.to_json(), "space": space},
+        notes={"place": place.to_json(), "space": space, "label": label},
     )
+    fleet = None
+    if max_machine_hours is not None or max_cost is not None:
+        fleet = Fleet(Vertex(place, patience_s=judge.patience_s), label, budget, every_s=every_s, measured_h=measured_h)
     try:
-        outcome = made.run(trials=trials, workers=workers, progress=True)
+        outcome = made.run(trials=trials, workers=workers, progress=True, until=fleet.spent if fleet else None)
+        if fleet and outcome.status == "stopped":
+            console(to_stderr=True).print("The budget is spent. Jobs that run are being cancelled.")
+            fleet.cancel()
     except KeyboardInterrupt:
         raise say_interrupted("the same command; jobs that run meanwhile are found again") from None
-    console().print(f"{outcome.message} The best: nas top {out}")
+    go_on = " The same command with a larger budget goes on." if outcome.status == "stopped" else ""
+    console().print(f"{outcome.message}{go_on} The best: nas top {out}", soft_wrap=True)
+
+
+def _earlier(out: str) -> tuple[str, float]:
+    """The label of a study's jobs (a new one, where the directory holds none) and the machine hours its trials reported."""
+    import nas
+    from nas.study.database import exists
+
+    if not exists(out):
+        return uuid.uuid4().hex, 0.0
+    study = nas.Study.open(out)
+    hours = (trial.measurements["machine_hours"].value for trial in study.trials if "machine_hours" in trial.measurements)
+    return study.notes.get("label") or uuid.uuid4().hex, sum(hours)

@@ -52,12 +52,13 @@ class Outcome:
 
     Attributes:
         status: `reached`: the wanted number of trials is finished. `exhausted`: the controller proposes nothing new.
+            `stopped`: whoever was asked (`until`) said so; what was running is back in the queue.
         finished: finished trials, all runs together.
         repeats: proposals of this run that were answered from the store.
         message: the same as a sentence.
     """
 
-    status: Literal["reached", "exhausted"]
+    status: Literal["reached", "exhausted", "stopped"]
     finished: int
     repeats: int
     message: str

@@ -1,7 +1,8 @@
 """The loop of a study: ask, evaluate, write down, tell.
 
 Trials that an earlier process left unfinished go first, with their id and seed. Then the controller is asked as slots fall
-free. What ends the loop early (Ctrl-C, a mistake of configuration, an error in the controller) puts running trials back.
+free. What ends the loop early (Ctrl-C, `until`, a mistake of configuration, an error in the controller) puts running trials
+back.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Runner(Protocol):
     slots: int
 
     def submit(self, trial: Trial, architecture: Architecture | None, assignment: Assignment) -> None: ...
-    def wait(self, settle: Callable[[], None]) -> list[Answer]: ...
+    def wait(self, settle: Callable[[], bool]) -> list[Answer]: ...
 
 
 class Loop:
@@ -49,6 +50,7 @@ class Loop:
         on_event: hears what happens, after it is durable.
         fidelity: the study's, which a trial's own refines.
         checkpoints: where trainings keep their state; None: nothing is continued.
+        until: asked before trials begin and while they run; anything but "" is why the run ends.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Loop:
         on_event: Callable[[StudyEvent], None] | None,
         fidelity: Fidelity = Fidelity(),
         checkpoints: Checkpoints | None = None,
+        until: Callable[[], str] | None = None,
     ):
         self._ledger, self._runner, self._wanted, self._objective = ledger, runner, wanted, objective
         self._interrupts, self._on_event = interrupts, on_event
         self._fidelity, self._checkpoints = fidelity, checkpoints
+        self._until, self._stopped = until, ""
         self._queue = deque(ledger.queued())
         self._running: dict[int, Trial] = {}
         self._unsent: list[StudyEvent] = []
@@ -74,33 +78,45 @@ class Loop:
             self._best = better(self._best, trial, objective)
 
     def run(self) -> Outcome:
-        """Runs until enough trials are finished or the controller has nothing new.
+        """Runs until enough trials are finished, the controller has nothing new, or `until` ends it.
 
         Raises:
             UserError: an evaluator showed a mistake of configuration.
             KeyboardInterrupt: Ctrl-C. Running trials are back in the queue, everything finished is committed.
         """
         try:
-            while self._ledger.finished < self._wanted:
+            while self._ledger.finished < self._wanted and not self._is_stopped():
                 self._interrupts.check()
                 self._fill()
                 if not self._running:
                     break
-                self._take(self._runner.wait(self._commit))
-            self._commit()
+                self._take(self._runner.wait(self._settle))
+            self._return_running()
         except BaseException as error:
-            self._return_running(error)
+            try:
+                self._return_running()
+            except StudyError as failure:
+                error.add_note(f"The last moments before this could not be stored: {failure}")
             raise
         return self._outcome()
 
-    def _return_running(self, error: BaseException) -> None:
-        """Puts running trials back into the queue and commits, as far as the disk still takes it."""
-        try:
-            for trial in self._running.values():
-                self._ledger.requeue(trial)
-            self._commit()
-        except StudyError as failure:
-            error.add_note(f"The last moments before this could not be stored: {failure}")
+    def _return_running(self) -> None:
+        """Puts what still runs back into the queue, and commits."""
+        for trial in self._running.values():
+            self._ledger.requeue(trial)
+        self._commit()
+
+    def _is_stopped(self) -> bool:
+        """Whether `until` has ended the run; it may take its time, so Ctrl-C may end it."""
+        if self._until is not None and not self._stopped:
+            with self._interrupts.allowed():
+                self._stopped = self._until()
+        return bool(self._stopped)
+
+    def _settle(self) -> bool:
+        """Commits before a wait; whether there is nothing more to wait for."""
+        self._commit()
+        return self._is_stopped()
 
     def _fill(self) -> None:
         """Puts a trial into each free slot, as far as there are any to be had."""
@@ -176,7 +192,10 @@ class Loop:
         finished = self._ledger.finished
         if finished >= self._wanted:
             return Outcome("reached", finished, self._repeats, f"{finished} trials are finished.")
+        so_far = f"{finished} of {self._wanted} trials are finished"
+        if self._stopped:
+            return Outcome("stopped", finished, self._repeats, f"{so_far}: {self._stopped}.")
         why = "the controller proposes nothing more"
         if self._repeats_in_a_row >= REPEATS_IN_A_ROW:
             why = f"the controller proposed {self._repeats_in_a_row} known architectures in a row"
-        return Outcome("exhausted", finished, self._repeats, f"{finished} of {self._wanted} trials are finished: {why}.")
+        return Outcome("exhausted", finished, self._repeats, f"{so_far}: {why}.")

@@ -116,19 +116,23 @@ class Study:
         on_event: Callable[[StudyEvent], None] | None = None,
         progress: bool = False,
         tasks_per_worker: int | None = None,
+        until: Callable[[], str] | None = None,
     ) -> Outcome:
         """Searches until `trials` trials are finished, those of earlier runs included.
 
         Args:
             trials: how many finished trials (completed, infeasible or failed) there shall be.
-            workers: trials evaluated at a time. With 1, evaluators that need no process of their own run in this one.
+            workers: trials evaluated at a time. With 1, and neither `timeout_s` nor `until`, evaluators that need no process of
+                their own run in this one.
             timeout_s: seconds after which a trial's worker is ended and the trial has failed.
             on_event: hears TrialStarted, TrialFinished and StudyProgress, each once it is durable.
             progress: show a progress bar.
             tasks_per_worker: trials after which a worker process is replaced; None: when its memory has grown by 1 GiB.
+            until: asked before trials begin and twice a second while they run; anything but "" is why the run ends now. Running
+                trials are then back in the queue, and `run` again continues.
 
         Returns:
-            How it ended: enough trials, or the controller has nothing new to propose.
+            How it ended: enough trials, the controller has nothing new to propose, or `until` ended it.
 
         Raises:
             UserError: a mistake that every trial would repeat; running trials are back in the queue.
@@ -142,7 +146,7 @@ class Study:
             _whole(tasks_per_worker, "tasks_per_worker", least=1)
         if timeout_s is not None and not (isinstance(timeout_s, int | float) and timeout_s > 0):
             raise UserError(f"{timeout_s!r} does not do", path="timeout_s", received=timeout_s, expected="seconds or None")
-        in_process = workers == 1 and timeout_s is None and not self._chain.isolated
+        in_process = workers == 1 and timeout_s is None and until is None and not self._chain.isolated
         with contextlib.ExitStack() as stack:
             interrupts = stack.enter_context(Interrupts())
             payload = None if in_process else PoolRunner.pack(self.space, self._chain)
@@ -175,7 +179,7 @@ class Study:
             if checkpoints is not None:
                 checkpoints.sweep(self._ledger.trials)  # of a run that was killed before it could
             return Loop(
-                self._ledger, runner, wanted, self.objectives[0], interrupts, tell_listeners, self.fidelity, checkpoints
+                self._ledger, runner, wanted, self.objectives[0], interrupts, tell_listeners, self.fidelity, checkpoints, until
             ).run()
 
     def warm_start(self, earlier: str | os.PathLike[str] | StudyView | Sequence[Trial | Architecture], best: int = 10) -> Study:

@@ -59,7 +59,7 @@ class InlineRunner:
     def submit(self, trial: Trial, architecture: Architecture | None, assignment: Assignment) -> None:
         self._work = trial, architecture, assignment
 
-    def wait(self, settle: Callable[[], None]) -> list[Answer]:
+    def wait(self, settle: Callable[[], object]) -> list[Answer]:
         """The answer for the submitted trial. `settle` (a commit) is called ahead of evaluators that take their time."""
         assert self._work is not None
         (trial, architecture, assignment), self._work = self._work, None
@@ -136,8 +136,9 @@ class PoolRunner:
         slot = next(s for s in self._slots if s.trial is None)
         slot.begin(trial, assignment, self._timeout_s)
 
-    def wait(self, settle: Callable[[], None]) -> list[Answer]:
-        """At least one answer, those there are by the order of trials. `settle` (a commit) is called before a longer wait."""
+    def wait(self, settle: Callable[[], bool]) -> list[Answer]:
+        """At least one answer, those there are by the order of trials. `settle` (a commit) is called again and again meanwhile:
+        where it says that nothing more is to be waited for, there is none."""
         patience = GROUP_S
         while True:
             busy = [s for s in self._slots if s.trial is not None]
@@ -146,7 +147,8 @@ class PoolRunner:
             answers = [answer for s in busy if (answer := s.answer()) is not None]
             if answers:
                 return sorted(answers, key=lambda a: a.trial.id)
-            settle()
+            if settle():
+                return []
             patience = VANISHED_S / 2
 
     def close(self) -> None:

@@ -91,6 +91,16 @@ def test_a_trial_that_is_asked_for_again_is_found_not_begun_anew(fake, judge):
     assert len(fake.jobs.known) == 2
 
 
+def test_a_job_that_is_being_cancelled_is_waited_for_and_begun_anew(fake, judge):
+    one = judge(program="import time; time.sleep(0.5)" + textwrap.dedent(TRAINER), study="colours-1")
+    first = fake.jobs.create(one.place.parent, "customJobs", one.request(SMALLEST))
+    first.cancelled.set()
+    first.enter("JOB_STATE_CANCELLING")
+    assert one.evaluate(SMALLEST)["val_mse"].value == 1
+    assert [job.state for job in fake.jobs.known.values()] == ["JOB_STATE_CANCELLED", "JOB_STATE_SUCCEEDED"]
+    assert {job.resource.labels["espalier_study"] for job in fake.jobs.known.values()} == {"colours-1"}
+
+
 def test_a_lost_machine_is_replaced(fake, judge):
     fake.faults.add(Fault("RUN", "customJobs", "fail", times=2))
     assert judge(tries=3).evaluate(SMALLEST)["val_mse"].value == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime
 import itertools
 import json
 import os
@@ -216,16 +217,20 @@ def token(first: int) -> str:
 
 
 def _filter(text: str) -> Callable[[Job], bool]:
-    """`labels.KEY=VALUE`, `display_name="..."`, `state="..."`, joined by AND."""
+    """`labels.KEY=VALUE`, `display_name="..."`, `state="..."`, `create_time>="..."`, joined by AND."""
     terms = []
     for term in filter(None, (part.strip() for part in text.split(" AND "))):
-        found = re.fullmatch(r'(labels\.[a-z0-9_-]+|display_name|state)\s*=\s*"?([^"]*)"?', term)
-        if found is None:
+        found = re.fullmatch(r'(labels\.[a-z0-9_-]+|display_name|state|create_time)\s*(>?=)\s*"?([^"]*)"?', term)
+        if found is None or (found[1] == "create_time") != (found[2] == ">="):
             raise ApiError(400, f"Invalid filter: {term}")
-        terms.append(found.groups())
+        terms.append((found[1], found[3]))
 
     def wanted(job: Job) -> bool:
         for field, value in terms:
+            if field == "create_time":
+                if job.resource.create_time < datetime.datetime.fromisoformat(value):
+                    return False
+                continue
             if field.startswith("labels."):
                 has = job.resource.labels.get(field.removeprefix("labels."))
             else:

@@ -28,6 +28,9 @@ from trainer.tuning.study_spec import study_spec
 REQUEST_LABEL = "espalier_request"
 """The label by which a job is found again whose creation got no answer."""
 
+STUDY_LABEL = "espalier_study"
+"""The label that all jobs of a study share."""
+
 LONGEST_HOURS = 1_209_600 / 3600
 """Vertex AI ends any job after two weeks."""
 

@@ -162,17 +162,25 @@ def tuning_result(request: Mapping[str, Any], trials: Sequence[Mapping[str, Any]
                 value=row.metrics.get(spec.metric, math.nan),
                 reports=_reports(trial.get("measurements", []), spec.metric),
                 reason=row.reason,
-                started=_time(trial.get("startTime")) or 0.0,
+                started=time_of(trial.get("startTime")) or 0.0,
                 seconds=row.seconds or 0.0,
             )
         )
     return TuningResult(spec, tuple(found), directory)
 
 
-def seconds_of(job: Mapping[str, Any]) -> float:
-    """How long a job or a trial ran, as the API shows it, in seconds; 0: it was not begun or has not ended."""
-    start, end = _time(job.get("startTime")), _time(job.get("endTime"))
-    return 0.0 if start is None or end is None else max(0.0, end - start)
+def seconds_of(job: Mapping[str, Any], now: float | None = None) -> float:
+    """How long a job or a trial ran, as the API shows it, in seconds; of one that runs, until now. 0: it was not begun."""
+    start, end = time_of(job.get("startTime")), time_of(job.get("endTime"))
+    return 0.0 if start is None else max(0.0, (end or now or start) - start)
+
+
+def time_of(text: str | None) -> float | None:
+    """Seconds since the epoch of the API's "2026-01-02T03:04:05.678901234Z"."""
+    if not text:
+        return None
+    whole, _, rest = text.rstrip("Z").partition(".")
+    return datetime.datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{rest or 0}")
 
 
 def trial_id(trial: Mapping[str, Any]) -> str:
@@ -182,7 +190,6 @@ def trial_id(trial: Mapping[str, Any]) -> str:
 
 def _row(trial: Mapping[str, Any], stage: str, parameters: Mapping[str, Any], now: float | None) -> TrialRow:
     final = trial.get("finalMeasurement", {})
-    start, end = _time(trial.get("startTime")), _time(trial.get("endTime"))
     return TrialRow(
         id=int(trial["id"]),
         stage=stage,
@@ -190,7 +197,7 @@ def _row(trial: Mapping[str, Any], stage: str, parameters: Mapping[str, Any], no
         metrics={entry["metricId"]: float(entry.get("value", 0.0)) for entry in final.get("metrics", [])},
         parameters=parameters,
         steps=int(final.get("stepCount", 0)),
-        seconds=None if start is None else max(0.0, (end or now or start) - start),
+        seconds=seconds_of(trial, now) if trial.get("startTime") else None,
         reason=trial.get("infeasibleReason", ""),
     )
 
@@ -211,14 +218,6 @@ def _reports(measurements: Iterable[Mapping[str, Any]], metric: str) -> tuple[Re
             if entry["metricId"] == metric:
                 found.append(Report(float(entry.get("value", 0.0)), int(measurement.get("stepCount", 0)), 0.0))
     return tuple(found)
-
-
-def _time(text: str | None) -> float | None:
-    """Seconds since the epoch of the API's "2026-01-02T03:04:05.678901234Z"."""
-    if not text:
-        return None
-    whole, _, rest = text.rstrip("Z").partition(".")
-    return datetime.datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{rest or 0}")
 
 
 def _decisions(row: TrialRow) -> str:
