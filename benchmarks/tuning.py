@@ -6,8 +6,8 @@ branin      Branin's function, two flat valleys beside the three minima; the lea
 hartmann3   Hartmann's in three dimensions; the least is -3.8628
 hartmann6   Hartmann's in six; the least is -3.3224
 bowl        smooth, one axis logarithmic over four decades; the least is 0
-network     what the book's network has learned after 384 tiles: learning rate, optimizer, batch size, and a momentum that only
-            one optimizer has; from 156 trainings (tuning_table), on the learning rate interpolated between its neighbours
+winner      what the winner of a search has learned after 384 tiles: learning rate, optimizer, batch size, and a momentum that
+            only one optimizer has; from 156 trainings (tuning_table), on the learning rate interpolated between its neighbours
 
 A line has the means, and the p-value of the one-sided Mann-Whitney test (Mann and Whitney 1947) that Bayesian is no better.
 """
@@ -63,7 +63,7 @@ def compare(problem: Problem, seeds: int = SEEDS, trials: int = TRIALS) -> dict[
     return {name: float(np.mean(values)) for name, values in found.items()} | {"p": p}
 
 
-def network_loss() -> Loss:
+def winner_loss() -> Loss:
     """`val_mse` by the table; between two learning rates it changes evenly with the logarithm."""
     curves: dict[tuple[Any, ...], dict[float, float | None]] = {}
     for line in tuning_table.read():
@@ -128,14 +128,14 @@ def problems() -> dict[str, Problem]:
         "hartmann3": Problem({name: unit[name] for name in "abc"}, hartmann3),
         "hartmann6": Problem(unit, hartmann6),
         "bowl": Problem({"rate": Double(1e-5, 1e-1, "log"), "share": Double(0.0, 1.0)}, bowl),
-        "network": Problem(
+        "winner": Problem(
             {
                 "learning_rate": Double(tuning_table.RATES[0], tuning_table.RATES[-1], "log"),
                 "optimizer": Categorical(("adam", "sgd")),
                 "momentum": Discrete(tuning_table.MOMENTA, when=When("optimizer", "sgd")),
                 "batch_size": Discrete(tuning_table.BATCHES),
             },
-            network_loss(),
+            winner_loss(),
         ),
     }
 

@@ -51,7 +51,7 @@ class Latency(Evaluator):
             call, from the median absolute deviation.
         latency_wall_ms: the fastest call by wall clock. On a quiet machine as `latency_ms`; more where others had the core.
         latency_memory_bytes: peak resident memory that loading and running the model adds to the child.
-        model_bytes: size of the model file.
+        model_bytes: size of the model file; of an ONNX file it varies by some bytes, because its converter makes up names.
 
     With one thread all but `latency_wall_ms` are processor time, so that a training beside it does not count; with more
     threads, and on a GPU, they are wall-clock time. `note` says where the processes did not agree.

@@ -30,7 +30,6 @@ from evaluators import device
 from nas.errors import Infeasible, UserError
 from nas.language.backend import import_keras
 from nas.study.interfaces import Fidelity, GradualEvaluator
-from nas.study.objective import Objective
 from nas.study.trial import Measurement
 from nas.study.watch import Assignment, Watch
 
@@ -129,8 +128,7 @@ class ProxyTraining(GradualEvaluator):
         self._goals = {self.settings.loss: "minimize", **self.task.scores}
         losses = [name for score in self._goals for name in (f"val_{score}", f"val_{score}_best")]
         self.metrics = (*losses, "train_seconds", "overhead_seconds", "overhead_share")
-        metric = self.settings.loss if self.task.metric == self.task.loss else self.task.metric
-        self.objective = Objective(f"val_{metric}", self._goals[metric])
+        self.objective = self.task.objective(self.settings.loss)
 
     def describe(self) -> dict[str, Any]:
         own = ("name", "data", "data_share", "resolution", "width", "repeats", "max_seconds")

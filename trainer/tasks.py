@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nas.errors import DataError, UserError
+from nas.study.objective import Objective
 
 VOID = 255
 """Void whatever the number of classes; so is the number after the last class."""
@@ -73,6 +74,16 @@ class Task:
                 hint=f'Leave it at "{AUTO}"',
             )
         return loss
+
+    def objective(self, loss: str = AUTO) -> Objective:
+        """What a search goes by on validation data: `metric`, or the loss of a setting where `metric` is the loss.
+
+        Raises:
+            UserError: as `loss_named`.
+        """
+        named = self.loss_named(loss)
+        metric = named if self.metric == self.loss else self.metric
+        return Objective(f"val_{metric}", self.scores.get(metric, "minimize"))
 
 
 IMAGE = Task("image", "mse", {"psnr": "maximize", "ssim": "maximize"}, "mse", 4)

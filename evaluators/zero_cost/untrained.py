@@ -32,7 +32,5 @@ class Untrained:
         """(kernel, gradient of the loss) for each kernel; batch normalization uses the batch, as in training."""
         weights = kernels(self.model)
         with unchanged(self.model), altered(linear_output(self.model) if self.batch.is_classes else []):
-            found = gradients.by_weights(
-                self.model, self.batch.x, lambda outputs: loss(outputs, self.batch), weights, training=True
-            )
+            found = gradients.by_weights(self.model, self.batch.x, loss(self.model, self.batch), weights, training=True)
         return [(np.asarray(weight), gradient) for weight, gradient in zip(weights, found, strict=True)]

@@ -25,6 +25,15 @@ SpaceArgument = Annotated[
 ]
 DirectoryArgument = Annotated[str, typer.Argument(metavar="DIR", help="The study's directory.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print facts as JSON, for programs.")]
+TaskOption = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        help="image (targets are images: lowest MSE), classification (highest accuracy), segmentation (highest mean IoU); "
+        "auto goes by the targets: whole numbers are classes, of each image or of each pixel.",
+    ),
+]
+LossOption = Annotated[str, typer.Option("--loss", help="A Keras loss for images by name; auto: the task's own.")]
 AtMostOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -353,7 +353,8 @@ class Job:
         resized = is_image and self.space.takes_size(scaled_size(shape[:2], s.proxy_resolution))
         resolution = s.proxy_resolution if resized else 1.0
         settings = {"epochs": s.proxy_epochs, "resolution": resolution, "batch_size": s.proxy_batch_size, "schedule": "cosine"}
-        return Proxy("training", settings, f"val_{self.data.task.metric}", self.data.task.goal)
+        objective = self.data.task.objective()
+        return Proxy("training", settings, objective.metric, objective.goal)
 
     def _read_objective(self) -> nas.Objective:
         """What is searched by: the proxy's metric, perhaps weighed with costs."""

@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.common import JsonOption, SeedOption, SpaceArgument, console, find_space, print_json, say_interrupted
+from nas.cli.common import (
+    JsonOption,
+    LossOption,
+    SeedOption,
+    SpaceArgument,
+    TaskOption,
+    console,
+    find_space,
+    print_json,
+    say_interrupted,
+)
 from nas.cli.spaces import BaselineOption, IndexOption, chosen_architectures
 from nas.errors import UserError
 
 if TYPE_CHECKING:
     from evaluators.proxy_design import Design, Proxy
     from nas.cli.proxy_judge import StudyJudge
+    from trainer.data import Dataset
 
 HELP = """What stands in for full training, and how far to trust it.
 
@@ -33,6 +44,7 @@ def register(app: typer.Typer) -> None:
 def design(
     space: SpaceArgument,
     data: Annotated[str, typer.Option("--data", metavar="NAME|DIR", help="As for nas search.")] = "photos",
+    task: TaskOption = "auto",
     out: Annotated[
         str, typer.Option("--out", metavar="DIR", help="Where everything is kept; run again to continue.")
     ] = "runs/proxy",
@@ -43,7 +55,7 @@ def design(
     epochs: Annotated[int, typer.Option("--epochs", min=2, help="Epochs of full training.")] = 16,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-3,
-    loss: Annotated[str, typer.Option("--loss", help="A Keras loss by name.")] = "mse",
+    loss: LossOption = "auto",
     scores: Annotated[
         str, typer.Option("--scores", help="Zero-cost proxies among the candidates, comma-separated; '' for none.")
     ] = "flops,naswot,synflow",
@@ -61,7 +73,7 @@ def design(
     Reference architectures, spread over FLOPs and a guess of their quality, are trained fully; cheaper trainings (fewer
     epochs, less data, smaller images) and zero-cost scores judge them too. Kendall's tau of each has an interval that pays for
     looking often; the cheapest whose lower end reaches --at-least is written to DIR/proxy.json. Every training is kept as it
-    ends.
+    ends. Trainings are judged as `nas search` judges them: by accuracy or mean IoU where targets are classes, else by the loss.
 
     Example: nas proxy design colorizer --data photos --epochs 16 --out runs/proxy
 
@@ -74,18 +86,20 @@ def design(
 
     counts = sorted({max(5, round(references * (k + 1) / rounds)) for k in range(rounds)})
     rules = Rules(at_least, alpha, tuple(counts), min(repeats, counts[0]))
-    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "loss": loss, "schedule": "cosine"}
-    full = Proxy("training", settings, f"val_{loss}", "minimize")
     found = find_space(space)
-    candidates = _candidates(found, data, full, [name for name in scores.split(",") if name])
+    loaded = _data_for(found, data, task)
+    objective = loaded.task.objective(loss)
+    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "loss": loss, "schedule": "cosine"}
+    full = Proxy("training", settings, objective.metric, objective.goal)
+    candidates = _candidates(found, full, [name for name in scores.split(",") if name])
     directory = Path(out)
     try:
-        with StudyJudge(found, data, directory / "measured", workers, seed, console(to_stderr=True)) as judge:
+        with StudyJudge(found, loaded, directory / "measured", workers, seed, console(to_stderr=True)) as judge:
             architectures = _references(found, counts[-1], judge, seed)
             result = run_design(architectures, full, candidates, judge, rules)
     except KeyboardInterrupt:
         raise say_interrupted("the same `nas proxy design` command") from None
-    facts = {"space": found.name, "data": data, "seed": seed, **result.to_json()}
+    facts = {"space": found.name, "data": data, "task": loaded.task.name, "seed": seed, **result.to_json()}
     (directory / "proxy.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     draw_design(result, directory / "proxy.png")
     if as_json:
@@ -105,6 +119,7 @@ def zero_cost(
     data: Annotated[
         str | None, typer.Option("--data", metavar="NAME|DIR", help="Examples to look at; random ones by default.")
     ] = None,
+    task: TaskOption = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="How many examples.")] = 32,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -116,9 +131,11 @@ def zero_cost(
     """
     from evaluators.zero_cost import COUNTED, SCORES, ZeroCost
     from nas.errors import Infeasible
+    from trainer.data import load_data
 
     wanted = names.split(",") if names else [*COUNTED, *SCORES]
-    evaluator = ZeroCost(wanted, data, batch_size=batch_size, seed=seed)
+    examples = load_data(data, task) if data is not None else None
+    evaluator = ZeroCost(wanted, examples, batch_size=batch_size, seed=seed)
     rows: list[dict[str, Any]] = []
     with console(to_stderr=True).status("scoring"):
         for architecture in chosen_architectures(find_space(space), index, baseline, sample, seed):
@@ -140,16 +157,22 @@ def zero_cost(
     console().print(table)
 
 
-def _candidates(space: Any, data: str, full: Proxy, scores: list[str]) -> list[Proxy]:
-    """The usual ones, with smaller images where the space's networks take them."""
-    from evaluators.proxy_design import usual_candidates
+def _data_for(space: Any, data: str, task: str) -> Dataset:
+    """The data set, which the space's networks can be trained on."""
     from trainer.data import load_data
-    from trainer.pipelines import scaled_size
 
-    loaded = load_data(data)
+    loaded = load_data(data, task)
     if not space.is_network or space.input_shape is None:
         raise UserError("its values are not networks", path=space.name, expected="a space of networks")
     loaded.check_fits(space.input_shape, space.output_shape)
+    return loaded
+
+
+def _candidates(space: Any, full: Proxy, scores: list[str]) -> list[Proxy]:
+    """The usual ones, with smaller images where the space's networks take them."""
+    from evaluators.proxy_design import usual_candidates
+    from trainer.pipelines import scaled_size
+
     size = tuple(space.input_shape[:2])
     smaller = scaled_size(size, 0.5) if len(space.input_shape) == 3 else size
     resolutions = [0.5] if smaller != size and space.takes_size(smaller) else []

@@ -14,6 +14,7 @@ from nas.study.trial import Trial
 if TYPE_CHECKING:
     from evaluators.proxy_design import Proxy
     from nas.language.architecture import Architecture
+    from trainer.data import Dataset
 
 
 class StudyJudge:
@@ -21,14 +22,14 @@ class StudyJudge:
 
     Args:
         space: where the architectures come from.
-        data: the name of a data set.
+        data: what they are trained on or look at.
         directory: a study for each task goes here.
         workers: evaluations at a time.
         seed: from which seeds follow, other ones for each repeat.
         console: where progress is shown.
     """
 
-    def __init__(self, space: Any, data: str, directory: Path, workers: int, seed: int, console: Any):
+    def __init__(self, space: Any, data: Dataset, directory: Path, workers: int, seed: int, console: Any):
         self._space, self._data, self._directory, self._workers, self._seed = space, data, directory, workers, seed
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

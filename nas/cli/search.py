@@ -14,6 +14,7 @@ from nas.cli.common import (
     RuntimeOption,
     SeedOption,
     SpaceArgument,
+    TaskOption,
     console,
     read_limits,
     say_interrupted,
@@ -31,14 +32,7 @@ def search(
     data: Annotated[
         str, typer.Option("--data", metavar="NAME|DIR", help="photos, a folder, gs://bucket/prefix, or an .npz file.")
     ] = "photos",
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task",
-            help="image (targets are images: lowest MSE), classification (highest accuracy), segmentation (highest mean IoU); "
-            "auto goes by the targets: whole numbers are classes, of each image or of each pixel.",
-        ),
-    ] = "auto",
+    task: TaskOption = "auto",
     controller: Annotated[
         str,
         typer.Option(

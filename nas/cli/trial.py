@@ -5,21 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.common import AtMostOption, SeedOption, console, find_space, read_limits
+from nas.cli.common import AtMostOption, LossOption, SeedOption, console, find_space, read_limits
 from nas.errors import Infeasible, UserError
 
 if TYPE_CHECKING:
     from nas.language.architecture import Architecture
+    from nas.study.objective import Objective
     from trainer.settings import TrainSettings
 
-LATENCY = "latency_ms"
-SHOWN_FIRST = ("val_loss", LATENCY, "params", "peak_activation_bytes")
+LOSS, LATENCY = "val_loss", "latency_ms"
+SHOWN_FIRST = (LOSS, LATENCY, "params", "peak_activation_bytes")
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,7 @@ def trial(
     steps_per_epoch: Annotated[int | None, typer.Option("--steps_per_epoch", min=1, help="One pass by default.")] = None,
     batch_size: Annotated[int, typer.Option("--batch_size", min=1)] = 16,
     learning_rate: Annotated[float, typer.Option("--learning_rate")] = 1e-3,
-    loss: Annotated[str, typer.Option("--loss", help="A Keras loss by name.")] = "mse",
+    loss: LossOption = "auto",
     target: Annotated[
         list[str] | None,
         typer.Option("--target", metavar="METRIC=VALUE", help="The reward falls above it, e.g. latency_ms=5. Repeatable."),
@@ -57,10 +58,11 @@ def trial(
 ) -> None:
     """Trains the network that a search proposes, and reports: the entry point of a trial's container.
 
-    It is told what to build by --nas_params_str, and what to report by CLOUD_ML_HP_METRIC_TAG: val_loss (also val_mse, by the
-    loss's name), latency_ms, flops, params, peak_activation_bytes, or reward, which is to be maximized:
-    1 / (1 + val_loss), times min(1, target / measured) for each --target. A network over --at-most is not trained: its
-    trial is infeasible. In stage 2 (the retrain flags, or a directory nas/train/N) the network is saved too.
+    It is told what to build by --nas_params_str, and what to report by CLOUD_ML_HP_METRIC_TAG: val_loss (also val_mse or
+    val_crossentropy, by the loss's name), val_psnr and val_ssim of images, val_accuracy of classes, val_miou of classes of
+    pixels, latency_ms, flops, params, peak_activation_bytes, or reward, which is to be maximized: val_accuracy or val_miou, of
+    images 1 / (1 + val_loss), times min(1, target / measured) for each --target. A network over --at-most is not trained:
+    its trial is infeasible. In stage 2 (the retrain flags, or a directory nas/train/N) the network is saved too.
 
     Example: nas trial --space colorizer --nas_params_str nas_params_str.json --job-dir runs/nas/search/1 --target latency_ms=5
     """
@@ -88,12 +90,15 @@ def trial(
     )
     stage_2 = bool(retrain_search_job_trials) or Path(directory).parent.name == "train"
     measured: dict[str, float] = {}
+    shown: Sequence[str] = SHOWN_FIRST
     status = vertex_trial.JOB_STATUS_FAILED
     try:
         measured |= _price(architecture, latency or LATENCY in {*limits, *targets}, directory)
         _gate(measured, limits)
-        measured |= _train(architecture, data, settings, directory if stage_2 else "")
-        measured["reward"] = _reward(measured, targets)
+        objective, figures = _train(architecture, data, settings, directory if stage_2 else "")
+        measured |= figures
+        measured["reward"] = _reward(measured, objective, targets)
+        shown = SHOWN_FIRST if objective.goal == "minimize" else (*SHOWN_FIRST, objective.metric)
         status = vertex_trial.JOB_STATUS_SUCCESS
     except Infeasible as error:
         if isinstance(error, Diverged):
@@ -101,7 +106,7 @@ def trial(
         console(to_stderr=True).print(f"infeasible: {error}", markup=False, soft_wrap=True)
     finally:
         vertex_trial.write_job_status(directory, status)
-    _report(measured, epochs)
+    _report(measured, epochs, shown)
     vertex_trial.write_model_analysis(directory, {name: value for name, value in measured.items() if math.isfinite(value)})
     for name, value in measured.items():
         console().print(f"{name} {value:.6g}")
@@ -131,13 +136,16 @@ def _gate(measured: Mapping[str, float], limits: Mapping[str, float]) -> None:
             raise Infeasible(f"{name} is {measured[name]:.6g}, at most {limit:.6g} is allowed")
 
 
-def _train(architecture: Architecture, data: str, settings: TrainSettings, save_to: str) -> dict[str, float]:
-    """The validation loss after training; with `save_to` that of the best epoch, whose network is saved there."""
+def _train(architecture: Architecture, data: str, settings: TrainSettings, save_to: str) -> tuple[Objective, dict[str, float]]:
+    """What a search on these data goes by, and validation figures after training: the loss under both its names, the scores.
+
+    With `save_to` they are those of the best epoch, whose network is saved there.
+    """
     from trainer import vertex_trial
     from trainer.data import load_data
     from trainer.storage import mounted
     from trainer.task import output_folder, save
-    from trainer.training import train
+    from trainer.training import train, validation
 
     dataset = load_data(data)
     checkpoints = mounted(os.environ.get("AIP_CHECKPOINT_DIR", "")) if os.environ.get("AIP_CHECKPOINT_DIR") else None
@@ -149,27 +157,30 @@ def _train(architecture: Architecture, data: str, settings: TrainSettings, save_
             save(model, folder, dataset, result)
         with output_folder(vertex_trial.get_saved_model_dir(save_to)) as folder:
             model.export(folder, verbose=False)
-    value = result.best_val_loss if save_to else result.last_val_loss
-    return {"val_loss": value, f"val_{settings.loss}": value}
+    kept = result.history[result.kept_epoch - 1]
+    losses = {LOSS: kept.val_loss, f"val_{dataset.task.loss_named(settings.loss)}": kept.val_loss}
+    return dataset.task.objective(settings.loss), losses | validation(kept.scores)
 
 
 def _say_epoch(epoch: int, logs: Mapping[str, float]) -> None:
-    print(f"epoch {epoch}: loss {logs['loss']:.5f}, val_loss {logs['val_loss']:.5f}, {logs['seconds']:.1f} s", flush=True)
+    figures = ", ".join(f"{name} {value:.5f}" for name, value in logs.items() if name != "seconds")
+    print(f"epoch {epoch}: {figures}, {logs['seconds']:.1f} s", flush=True)
 
 
-def _reward(measured: Mapping[str, float], targets: Mapping[str, float]) -> float:
-    """Vertex AI's reward in its hard mode, of a quality that is 1 where nothing is lost."""
+def _reward(measured: Mapping[str, float], objective: Objective, targets: Mapping[str, float]) -> float:
+    """Vertex AI's reward in its hard mode, of a quality that is 1 at best: a share that is right, or little loss."""
     from nas.study.reward import Reward
 
-    values = {**measured, "quality": 1 / (1 + measured["val_loss"])}
+    value = measured[objective.metric]
+    values = {**measured, "quality": value if objective.goal == "maximize" else 1 / (1 + value)}
     for name in targets:
         if name not in measured:
             raise UserError(f"{name!r} is not measured", path="--target", received=name, expected=", ".join(measured))
     return Reward("vertex-hard", "quality", tuple(targets.items()), 1.0).value(values, "maximize")
 
 
-def _report(measured: Mapping[str, float], epochs: int) -> None:
-    """The metric that is asked for, NaN where the network could not be judged, and the most telling others beside it."""
+def _report(measured: Mapping[str, float], epochs: int, shown: Sequence[str]) -> None:
+    """The metric that is asked for, NaN where the network could not be judged, and of the others those that are shown."""
     from trainer import vertex_trial
 
     tag = os.environ.get("CLOUD_ML_HP_METRIC_TAG", "")
@@ -178,7 +189,7 @@ def _report(measured: Mapping[str, float], epochs: int) -> None:
     if "reward" in measured and tag not in measured:
         raise UserError(f"{tag!r} is not measured", path="CLOUD_ML_HP_METRIC_TAG", received=tag, expected=", ".join(measured))
     value = measured.get(tag, math.nan) if "reward" in measured else math.nan
-    others = {name: measured[name] for name in SHOWN_FIRST if name in measured and name != tag}
+    others = {name: measured[name] for name in shown if name in measured and name != tag}
     reporter = vertex_trial.NasMetricsReporter()
     reporter.report_metrics(tag, value, epochs, model_flops=measured.get("flops", 0.0), other_metrics=others)
 

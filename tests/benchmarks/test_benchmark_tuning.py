@@ -21,7 +21,7 @@ def test_the_table_has_every_setting_once():
 
 
 def test_the_network_is_as_in_the_table_and_between_two_rates_in_between():
-    loss = tuning.network_loss()
+    loss = tuning.winner_loss()
     for line in tuning_table.read():
         found = loss(line)
         assert found is None if line["val_mse"] is None else found == pytest.approx(line["val_mse"])
@@ -32,5 +32,5 @@ def test_the_network_is_as_in_the_table_and_between_two_rates_in_between():
 
 
 def test_bayesian_tuning_beats_random_on_the_network():
-    found = tuning.compare(tuning.problems()["network"], seeds=4, trials=20)
+    found = tuning.compare(tuning.problems()["winner"], seeds=4, trials=20)
     assert found["bayesian"] < found["random"]

@@ -35,6 +35,24 @@ def small(tmp_path):
     return f"{file}:small", tmp_path / "data.npz"
 
 
+@pytest.fixture
+def pixels(tmp_path):
+    """A space of 9 networks in a file, and gray images with the class of each pixel as an image of bytes, some void."""
+    file = tmp_path / "pixels.py"
+    file.write_text(
+        "import nas\nfrom nas import layers as L, oneof\n\n"
+        "@nas.space(input=(16, 16, 1))\n"
+        "def pixels(gray):\n"
+        "    x = L.Conv2D(oneof([1, 4, 16]), oneof([1, 3, 5]), activation='relu', name='conv')(gray)\n"
+        "    return L.Conv2D(3, 1, activation='softmax', name='classes')(x)\n"
+    )
+    x = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 1), dtype=np.uint8)
+    y = x // 86
+    y[:, ::4] = 255
+    np.savez(tmp_path / "pixels.npz", train_x=x[:16], train_y=y[:16], val_x=x[16:], val_y=y[16:])
+    return f"{file}:pixels", tmp_path / "pixels.npz"
+
+
 def written(tmp_path, proxy):
     file = tmp_path / "proxy.json"
     file.write_text(json.dumps({"chosen": proxy and {"proxy": proxy.to_json()}}))
@@ -111,6 +129,45 @@ def test_a_search_judges_as_the_design_chose(small, tmp_path):
     assert "--proxy proxy.json" in scoring.settings.commands(Path("run"))
     with pytest.raises(UserError, match="naswot says nothing that costs could be weighed with"):
         job(small, tmp_path, SCORE, reward="mnasnet-soft:flops=1e6")
+
+
+def test_scores_of_classes_of_pixels(pixels, capsys):
+    space, data = pixels
+    scores = ("proxy", "zero-cost", space, "--index", 3, "--names", "grad_norm,snip", "--data", data, "--json")
+    code, out, _ = run(*scores, "--task", "segmentation", capsys=capsys)
+    (row,) = json.loads(out)
+    assert code == 0
+    assert 0 < row["scores"]["grad_norm"] < 100
+    code, _, err = run(*scores, capsys=capsys)  # bytes with a channel axis are gray images unless it is said
+    assert (code, "y has shape (16, 16, 1), the network wants (16, 16, 3)" in err) == (2, True)
+
+
+def test_a_design_refuses_a_loss_that_is_none_for_classes(pixels, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    space, data = pixels
+    design = ("proxy", "design", space, "--data", data, "--task", "segmentation", "--loss", "mse")
+    code, _, err = run(*design, capsys=capsys)
+    assert code == 2
+    assert "loss: 'mse' is no loss for segmentation, expected crossentropy" in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_full_training_on_classes_of_pixels_is_judged_as_a_search_judges_it(pixels, tmp_path, capsys):
+    space, data = pixels
+    design = ("proxy", "design", space, "--data", data, "--task", "segmentation", "--epochs", 2, "--references", 5)
+    design = (*design, "--rounds", 1, "--repeats", 0, "--workers", 1, "--scores", "flops", "--out", tmp_path / "proxy")
+    code, out, err = run(*design, "--json", capsys=capsys)
+    assert code == 0, err
+    found = json.loads(out)
+    full = found["full"]["proxy"]
+    assert (found["task"], full["metric"], full["goal"]) == ("segmentation", "val_miou", "maximize")
+    assert all(0 <= reference["value"] <= 1 for reference in found["references"])
+    (short, *_) = (row["proxy"] for row in found["findings"] if row["proxy"]["kind"] == "training")
+    assert (short["settings"]["epochs"], short["metric"], short["goal"]) == (1, "val_miou", "maximize")
+    settings = JobSettings(space, str(data), task="segmentation", proxy_file="proxy.json", proxy=short)
+    assert str(Job(settings, str(tmp_path / "run"), console()).objective) == "maximize val_miou"
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def tiny(tmp_path):
 def trial(tiny, tmp_path, monkeypatch, capsys):
     """Runs `nas trial` under the environment of a trial; exit code, what it said, its last report, its directory."""
 
-    def go(*arguments, stage="search", number=1, tag="reward"):
+    def go(*arguments, stage="search", number=1, tag="reward", space=tiny, data="data.npz"):
         directory = tmp_path / f"job/nas/{stage}/{number}"
         metrics = tmp_path / "metrics"
         metrics.unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def trial(tiny, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(metrics))
         monkeypatch.setenv("AIP_MODEL_DIR", f"{directory}/model/")
         code, out, err = run(
-            *("trial", "--space", tiny, "--job-dir", tmp_path / "elsewhere", "--data", tmp_path / "data.npz"),
+            *("trial", "--space", space, "--job-dir", tmp_path / "elsewhere", "--data", tmp_path / data),
             *("--epochs", 1, *arguments),
             capsys=capsys,
         )
@@ -62,6 +62,27 @@ def trial(tiny, tmp_path, monkeypatch, capsys):
         return code, out + err, report, directory
 
     return go
+
+
+def classes_of(kind, folder):
+    """A space of 2 networks with three classes in a file, `classes.npz` that fit it (in segmentation a third of the pixels is
+    void), and its reference."""
+    last = "L.Conv2D(3, 1, activation='softmax', name='classes')(x)"
+    if kind == "classification":
+        last = "L.Dense(3, name='classes')(L.GlobalAveragePooling2D()(x))"
+    (folder / f"{kind}.py").write_text(
+        "import nas\nfrom nas import layers as L, oneof\n\n@nas.space(input=(8, 8, 1))\ndef classes(image):\n"
+        f"    x = L.Conv2D(oneof([2, 4]), 3, activation='relu', name='conv')(image)\n    return {last}\n"
+    )
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part in ("train", "val"):
+        x = rng.random((12, 8, 8, 1), np.float32)
+        labels = (3 * x[..., 0]).astype(np.uint8)
+        labels[:, ::3] = 255
+        arrays |= {f"{part}_x": x, f"{part}_y": labels if kind == "segmentation" else labels[:, 1, 0]}
+    np.savez(folder / "classes.npz", **arrays)
+    return f"{folder / kind}.py:classes", arrays
 
 
 def params(tiny, index=0):
@@ -112,6 +133,41 @@ def test_a_search_trial_reports_its_reward_and_stage_2_saves_the_network(trial, 
     assert json.loads((directory / "nas_params_str.json").read_text()) == json.loads(params(tiny, 3))
     assert (directory / "model/model.keras").exists()
     assert (directory / "saved_model/saved_model.pb").exists()
+
+
+@pytest.mark.parametrize(("kind", "metric"), [("classification", "val_accuracy"), ("segmentation", "val_miou")])
+def test_classes_are_judged_as_a_search_judges_them(trial, tmp_path, kind, metric):
+    space, arrays = classes_of(kind, tmp_path)
+    of_classes = {"space": space, "data": "classes.npz"}
+    flags = ("--nas_params_str", params(space, 1), "--learning_rate", 0.03, "--epochs", 4)
+    code, said, report, directory = trial(*flags, "--target", "params=11", **of_classes)
+    assert code == 0, said
+    found = json.loads((directory / "model_analysis.json").read_text())
+    assert found["params"] == 4 * 9 + 4 + 3 * 4 + 3
+    assert found["val_loss"] == found["val_crossentropy"] != found[metric]
+    assert 0 < found[metric] <= 1
+    assert float(report["reward"]) == pytest.approx(found[metric] * 11 / 55)
+    others = {report[f"key_{i}"]: float(report[f"value_{i}"]) for i in range(4)}
+    assert (others["val_loss"], others[metric]) == (found["val_loss"], found[metric])
+
+    code, said, report, directory = trial(*flags, stage="train", tag=metric, **of_classes)
+    assert code == 0, said
+    import keras
+
+    saved = keras.models.load_model(directory / "model/model.keras")
+    labels = arrays["val_y"]
+    known, best = labels < 3, np.argmax(saved.predict(arrays["val_x"], verbose=0), axis=-1)
+    if kind == "classification":
+        by_hand = np.mean(best == labels)
+    else:
+        both = [((labels == k) & (best == k)).sum() for k in range(3)]
+        either = [(((labels == k) | (best == k)) & known).sum() for k in range(3)]
+        by_hand = np.mean([b / e for b, e in zip(both, either, strict=True) if e])
+    assert float(report[metric]) == pytest.approx(by_hand)
+
+    code, said, _, _ = trial("--nas_params_str", params(space), "--loss", "mse", **of_classes)
+    assert code == 2
+    assert f"error: loss: 'mse' is no loss for {kind}, expected crossentropy" in said
 
 
 def test_a_network_over_a_limit_is_infeasible_and_not_trained(trial, tiny):

@@ -130,3 +130,9 @@ def test_shrinking_keeps_the_mean():
 def test_factors_outside_0_to_1(factor, value):
     with pytest.raises(UserError, match=f"{factor}: {value!r}, expected a share above 0 and at most 1."):
         cheaper(tiny_data(), **{factor: value})
+
+
+def test_no_thread_sleeps_beside_the_batches():
+    """tf.data's tuner would, for as long as was trained, and whoever lets the iterator go would wait for it."""
+    x = np.zeros((8, 4, 4, 1), np.float32)
+    assert training_batches(x, x, training_order(8, 4, 2, seed=0)).options().autotune.enabled is False

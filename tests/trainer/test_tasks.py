@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import nas
 from nas.errors import DataError, UserError
 from trainer.data import from_arrays
 from trainer.pipelines import cheaper, training_batches, training_order
@@ -44,6 +45,22 @@ def test_a_task_can_be_said():
     assert (data.train_y.shape, data.train_y.dtype) == ((6, 8, 8), np.uint8)
     with pytest.raises(UserError, match="task: no task 'depth', expected auto, image, classification, segmentation"):
         from_arrays("six", labelled(np.zeros(6, int)), task="depth")
+
+
+@pytest.mark.parametrize(
+    ("task", "loss", "objective"),
+    [
+        (IMAGE, "auto", nas.minimize("val_mse")),
+        (IMAGE, "mae", nas.minimize("val_mae")),
+        (CLASSIFICATION, "auto", nas.maximize("val_accuracy")),
+        (SEGMENTATION, "auto", nas.maximize("val_miou")),
+        (SEGMENTATION, "crossentropy", nas.maximize("val_miou")),
+    ],
+)
+def test_what_a_search_goes_by_follows_from_the_task(task, loss, objective):
+    assert task.objective(loss) == objective
+    with pytest.raises(UserError, match="loss: '(mse|crossentropy)' is no loss for"):
+        task.objective("mse" if task.has_labels else "crossentropy")
 
 
 @pytest.mark.parametrize(

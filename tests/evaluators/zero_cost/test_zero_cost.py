@@ -7,7 +7,7 @@ import pytest
 
 import nas
 from evaluators.zero_cost import SCORES, ZeroCost
-from evaluators.zero_cost.batch import Batch, loss, random_batch
+from evaluators.zero_cost.batch import Batch, check_fits, loss, random_batch
 from evaluators.zero_cost.network import unchanged
 from evaluators.zero_cost.untrained import Untrained
 from nas import layers as L
@@ -115,9 +115,51 @@ def test_the_loss_suits_the_output():
     classes = np.array([0, 2], np.int32)
     log_odds = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     by_hand = -np.mean([log_odds[0, 0], log_odds[1, 2]])
-    assert float(loss(logits, Batch(logits, classes))) == pytest.approx(by_hand, rel=1e-5)
-    assert float(loss(logits, Batch(logits, np.eye(3, dtype=np.float32)[classes]))) == pytest.approx(by_hand, rel=1e-5)
-    assert float(loss(logits, Batch(logits, logits + 2))) == pytest.approx(4.0)
+    model = dense(np.eye(3, dtype=np.float32))
+    one_hot = np.eye(3, dtype=np.float32)[classes]
+    assert float(loss(model, Batch(logits, classes))(logits)) == pytest.approx(by_hand, rel=1e-5)
+    assert float(loss(model, Batch(logits, one_hot))(logits)) == pytest.approx(by_hand, rel=1e-5)
+    assert float(loss(model, Batch(logits, logits + 2))(logits)) == pytest.approx(4.0)
+
+
+def pixels(channels, ending):
+    """Four gray images of 6x6 and a network that tells classes of their pixels apart; `ending` is its last layer's."""
+    import keras
+
+    image = keras.Input((6, 6, 1))
+    x = keras.layers.Conv2D(channels, 3, padding="same", activation=None if ending == "layer" else ending)(image)
+    model = keras.Model(image, keras.layers.Softmax()(x) if ending == "layer" else x)
+    rng = np.random.default_rng(3)
+    model.set_weights([rng.standard_normal(weight.shape) for weight in model.get_weights()])
+    return model, rng.standard_normal((4, 6, 6, 1)).astype("float32"), rng.integers(2, size=(4, 6, 6)).astype("int32")
+
+
+@pytest.mark.parametrize(("channels", "ending"), [(3, "softmax"), (3, "linear"), (3, "layer"), (1, "sigmoid"), (1, "linear")])
+@pytest.mark.parametrize("void", [255, "after the last"])
+def test_void_pixels_say_nothing(channels, ending, void):
+    model, x, y = pixels(channels, ending)
+    y[2:] = max(channels, 2) if void == "after the last" else void
+    for name in ("grad_norm", "snip"):
+        assert score(name, model, x, y) == pytest.approx(score(name, model, x[:2], y[:2]), rel=1e-5)
+
+
+def test_pixels_that_are_not_void_count_alike():
+    model, x, y = pixels(3, "softmax")
+    logits = np.log(np.asarray(model(x)))  # up to a constant in each pixel
+    known = np.arange(36).reshape(6, 6) % 5 != 0
+    y[:, ~known] = 255
+    by_hand = np.mean([-logits[i, r, c, y[i, r, c]] for i in range(4) for r, c in np.argwhere(known)])
+    assert float(loss(model, Batch(x, y))(model(x))) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_labels_that_a_network_does_not_have():
+    _, x, y = pixels(3, "softmax")
+    shapes = (6, 6, 1), (6, 6, 3)
+    check_fits(Batch(x, y), *shapes)
+    with pytest.raises(DataError, match=r"ZeroCost\(data\): has labels up to 7, the network 3 classes"):
+        check_fits(Batch(x, y + 6), *shapes)
+    with pytest.raises(DataError, match="all labels of 4 examples are void, expected some that are classes"):
+        check_fits(Batch(x, np.full_like(y, 255)), *shapes)
 
 
 def test_random_batches_have_classes_for_classifiers_and_targets_for_the_rest():
