@@ -74,11 +74,11 @@ def winner_loss() -> Loss:
         curve = curves[_kind(values)]
         right = min(max(bisect.bisect(rates, values["learning_rate"]), 1), len(rates) - 1)
         low, high = rates[right - 1], rates[right]
-        below, above = curve[low], curve[high]
-        if below is None or above is None:
-            return None
         share = math.log(values["learning_rate"] / low) / math.log(high / low)
-        return below + share * (above - below)
+        below, above = curve[low], curve[high]
+        if share in (0.0, 1.0):
+            return above if share else below
+        return None if below is None or above is None else below + share * (above - below)
 
     return loss
 

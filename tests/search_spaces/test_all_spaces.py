@@ -43,6 +43,7 @@ def test_random_architectures_have_shapes_and_costs(space):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_ten_thousand_random_architectures_have_shapes_and_costs(space):
     architectures = space.sample(seed=1, n=MANY)
     pricer = Pricer(space, [find_metric("flops"), find_metric("params")])
@@ -54,6 +55,7 @@ def test_ten_thousand_random_architectures_have_shapes_and_costs(space):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_fifty_random_architectures_build_in_keras_with_equal_parameters_and_shapes(space):
     import keras
 
