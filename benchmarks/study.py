@@ -37,7 +37,7 @@ class Numbered:
 class Numbers:
     """A space of numbered architectures."""
 
-    name, reference, digest, size = "numbers", None, "numbers", 10**9
+    name, reference, digest, size, limits = "numbers", None, "numbers", 10**9, None
 
     def architecture(self, point: Any) -> Numbered:
         return Numbered(point["number"] if isinstance(point, dict) else point)
